@@ -1,0 +1,44 @@
+# Tasks of the project; `make` alone lists them.
+# Each needs nothing but Python 3.11+ and a package index: .venv is made on demand.
+
+PYTHON := .venv/bin/python
+IN_TREE := PYTHONPATH=src:examples
+PORT ?= 8000
+FILE = examples/orders/northwind-orders.jsonl
+URL = http://127.0.0.1:$(PORT)
+export PORT
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check faults bench load docs
+
+help: ## list what there is to make
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1	\2/p' $(firstword $(MAKEFILE_LIST)) | while IFS='	' read -r name what; do printf 'make %-8s %s\n' "$$name" "$$what"; done
+
+# The server takes the place of the shell, so a signal reaches it at once.
+run: .venv/installed-examples ## serve the Orders application on 127.0.0.1 (PORT, DIPTYCH_LOG_URL, DIPTYCH_READ_URL)
+	@exec env $(IN_TREE) $(PYTHON) -m orders
+
+load: .venv/installed-examples ## post the Northwind orders to the application that runs (FILE=, URL=)
+	@exec env $(IN_TREE) $(PYTHON) -m orders.load $(FILE) --url $(URL)
+
+test: .venv/installed-test ## run the tests (ARGS= for pytest)
+	@$(PYTHON) -m pytest $(ARGS)
+
+faults: .venv/installed-test ## run the long fault matrix
+	@DIPTYCH_FAULTS=long $(PYTHON) -m pytest tests/faults --timeout=600 $(ARGS)
+
+bench: .venv/installed-test ## measure, ours beside the other side (ARGS=, e.g. ARGS='append --backend sqlite')
+	@exec env $(IN_TREE) $(PYTHON) -m benchmarks $(ARGS)
+
+check: .venv/installed-check ## check format, style, types and the floors
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m mypy
+	$(IN_TREE) .venv/bin/lint-imports --no-logo
+	@.ci/pyright
+
+docs: .venv/installed-docs ## build the documentation into site/
+	$(PYTHON) -m zensical build --clean --strict
+
+.venv/installed-%: pyproject.toml constraints.txt .ci/install
+	@.ci/install $*
