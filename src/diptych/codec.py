@@ -1,0 +1,272 @@
+"""
+Turn events into JSON and back, the same on every backend.
+
+The same value in, the same event out: what JSON, this code or a database could
+not give back unchanged is refused before a store is touched, with its path.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from math import isfinite
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from diptych.catalogue import Catalogue, upcaster
+from diptych.errors import BadCatalogue, NewerSchema, NotStorable, Unreadable
+from diptych.event import Event, Metadata, RawEvent, RecordedEvent, event_type
+from diptych.message import new_id
+from diptych.store.port import NewEvent, StoredEvent
+
+MAX_PAYLOAD_BYTES = 1024 * 1024
+MAX_DEPTH = 64
+INT64 = range(-(2**63), 2**63)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+_encode: Callable[[Any], bytes] = msgspec.json.Encoder().encode
+_decode_metadata = msgspec.json.Decoder(Metadata).decode
+_decode_any = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+class Codec:
+    """
+    The events of one catalogue, to and from their stored form.
+
+    Args:
+        max_payload_bytes: The most that one event's JSON may take.
+
+    Raises:
+        BadCatalogue: An event class holds a type that JSON can't give back.
+    """
+
+    def __init__(self, catalogue: Catalogue, *, max_payload_bytes: int = MAX_PAYLOAD_BYTES) -> None:
+        self.catalogue = catalogue
+        self._max_payload_bytes = max_payload_bytes
+        self._decode: dict[type[Event], Callable[[bytes], Event]] = {event: _decoder(event) for event in catalogue}
+
+    def encode(self, event: Event, metadata: Metadata) -> NewEvent:
+        """
+        An event as a store takes it, under a new id.
+
+        Raises:
+            NotStorable: A value in it would not come back unchanged, or is too large.
+            BadCatalogue: Its class is not in the catalogue.
+        """
+        decode = self._decode.get(type(event))
+        if decode is None:
+            raise BadCatalogue(f"{type(event).__name__} is not in the catalogue: name it in events=[…]")
+        what = type(event).__name__
+        check(event, what)
+        payload = self._payload(event, what)
+        self._check_return(event, payload, decode, what)
+        kind = event_type(type(event))
+        return NewEvent(new_id(), kind.name, kind.version, payload, _encode(metadata))
+
+    def decode(self, stored: StoredEvent) -> RecordedEvent[Any]:
+        """
+        A stored event as a value; its data is a `RawEvent` where the type is unknown
+        or its schema version newer than this code's.
+
+        Raises:
+            Unreadable: Its payload does not fit the class, or an upcaster failed.
+        """
+        return RecordedEvent(
+            stored.id,
+            stored.stream,
+            stored.category,
+            stored.type,
+            self._data(stored),
+            _decode_metadata(stored.metadata),
+            stored.version,
+            stored.position,
+            EPOCH + timedelta(microseconds=stored.recorded_at),
+        )
+
+    def require(self, event: RecordedEvent[Any]) -> None:
+        """
+        Insist that an event of a known type was turned into its class.
+
+        Raises:
+            NewerSchema: This code is too old for it.
+        """
+        if isinstance(event.data, RawEvent) and (known := self.catalogue.find(event.event_type)):
+            raise NewerSchema(
+                type=event.event_type,
+                position=event.global_position,
+                stored=event.data.schema_version,
+                known=event_type(known).version,
+            )
+
+    def _payload(self, event: Event, what: str) -> bytes:
+        try:
+            payload = _encode(event)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise NotStorable(what=what, path="$", why=str(error)) from error
+        if len(payload) > self._max_payload_bytes:
+            raise NotStorable(
+                what=what, path="$", why=f"{len(payload)} bytes, more than {self._max_payload_bytes} are refused"
+            )
+        return payload
+
+    def _check_return(self, event: Event, payload: bytes, decode: Callable[[bytes], Event], what: str) -> None:
+        try:
+            returned = decode(payload)
+        except msgspec.ValidationError as error:
+            why, _, path = str(error).partition(" - at ")
+            raise NotStorable(what=what, path=path.strip("`") or "$", why=why) from error
+        if returned != event:
+            raise NotStorable(what=what, path=_difference(event, returned), why="it would not come back unchanged")
+
+    def _data(self, stored: StoredEvent) -> Any:
+        event = self.catalogue.find(stored.type)
+        if event is None or stored.schema_version > event_type(event).version:
+            return RawEvent(stored.type, stored.schema_version, _decode_any(stored.payload))
+        try:
+            return self._decode[event](_upcast(event, stored))
+        except Exception as error:
+            raise Unreadable(type=stored.type, position=stored.position, why=str(error)) from error
+
+
+def _decoder(event: type[Event]) -> Callable[[bytes], Event]:
+    try:
+        return msgspec.json.Decoder(event).decode
+    except (TypeError, NameError) as error:
+        raise BadCatalogue(f"{event.__name__} can't be stored as JSON: {error}") from error
+
+
+def _upcast(event: type[Event], stored: StoredEvent) -> bytes:
+    if stored.schema_version == event_type(event).version:
+        return stored.payload
+    payload = _decode_any(stored.payload)
+    for version in range(stored.schema_version, event_type(event).version):
+        payload = upcaster(event, version)(payload)
+    return _encode(payload)
+
+
+def _difference(event: Event, returned: Event) -> str:
+    for own in fields(event):
+        if getattr(event, own.name) != getattr(returned, own.name):
+            return f"$.{own.name}"
+    return "$"
+
+
+# Limits of a value, whatever its class
+
+
+class _Flaw(Exception):
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why, self.path = why, [""]
+
+
+def check(value: Any, what: str) -> None:
+    """
+    Insist that JSON and every database can hold *value*.
+
+    Raises:
+        NotStorable: NUL, a lone surrogate, NaN or infinity, an integer beyond 64
+            bits, a naive datetime, nesting over 64, or a type that JSON has no form for.
+    """
+    try:
+        _check(value, 1)
+    except _Flaw as flaw:
+        raise NotStorable(what=what, path="$" + "".join(reversed(flaw.path)), why=flaw.why) from None
+
+
+def _check(value: Any, depth: int) -> None:
+    by_type = _CHECKS.get(type(value))
+    if by_type is not None:
+        by_type(value)
+    elif depth > MAX_DEPTH:
+        raise _Flaw(f"nested more than {MAX_DEPTH} deep")
+    else:
+        _check_inside(value, depth)
+
+
+def _check_inside(value: Any, depth: int) -> None:
+    if isinstance(value, Enum):
+        _check(value.value, depth)
+    elif is_dataclass(value):
+        for own in fields(value):
+            _check_part(getattr(value, own.name), f".{own.name}", depth)
+    elif isinstance(value, msgspec.Struct):
+        for name in value.__struct_fields__:
+            _check_part(getattr(value, name), f".{name}", depth)
+    elif isinstance(value, Mapping):
+        for key, part in value.items():
+            _check_part(key, f"[{key!r}]", depth)
+            _check_part(part, f"[{key!r}]", depth)
+    elif isinstance(value, list | tuple | set | frozenset):
+        for index, part in enumerate(value):
+            _check_part(part, f"[{index}]", depth)
+    else:
+        _check_subclass(value)
+
+
+def _check_part(part: Any, path: str, depth: int) -> None:
+    try:
+        _check(part, depth + 1)
+    except _Flaw as flaw:
+        flaw.path.append(path)
+        raise
+
+
+def _check_subclass(value: Any) -> None:
+    for base, by_type in _CHECKS.items():
+        if isinstance(value, base):
+            return by_type(value)
+    raise _Flaw(f"JSON has no form for {type(value).__name__}")
+
+
+def _check_str(value: str) -> None:
+    if "\0" in value:
+        raise _Flaw("a NUL character")
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise _Flaw("a lone surrogate, which is no character") from None
+
+
+def _check_int(value: int) -> None:
+    if value not in INT64:
+        raise _Flaw("an integer beyond 64 bits")
+
+
+def _check_float(value: float) -> None:
+    if not isfinite(value):
+        raise _Flaw(f"{value} is not a number that JSON has")
+
+
+def _check_decimal(value: Decimal) -> None:
+    if not value.is_finite():
+        raise _Flaw(f"{value} is not a number that JSON has")
+
+
+def _check_datetime(value: datetime) -> None:
+    if value.tzinfo is None:
+        raise _Flaw("a datetime without a time zone: use an aware one, datetime.now(UTC)")
+
+
+def _accept(value: Any) -> None:
+    """Nothing of this type can be out of bounds."""
+
+
+_CHECKS: dict[type, Callable[[Any], None]] = {
+    str: _check_str,
+    bool: _accept,
+    int: _check_int,
+    type(None): _accept,
+    Decimal: _check_decimal,
+    float: _check_float,
+    datetime: _check_datetime,
+    date: _accept,
+    time: _accept,
+    timedelta: _accept,
+    UUID: _accept,
+    bytes: _accept,
+}

@@ -1,0 +1,62 @@
+"""
+Carry what is known about the present work from its beginning to the events it causes.
+
+Context variables: each task has its own, and a task started inside inherits.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import msgspec
+
+from diptych.event import Metadata
+
+_NOTHING = Metadata()
+_current: ContextVar[Metadata] = ContextVar("diptych_metadata", default=_NOTHING)
+
+
+def current_metadata() -> Metadata:
+    """The metadata that an event appended here would carry."""
+    return _current.get()
+
+
+def set_metadata(metadata: Metadata) -> Callable[[], None]:
+    """Give every event appended from here on this metadata; the call that is returned takes it back."""
+    token = _current.set(metadata)
+    return lambda: _current.reset(token)
+
+
+@contextmanager
+def acting(
+    *,
+    actor: str | None = None,
+    correlation_id: str | None = None,
+    causation_id: str | None = None,
+    command_id: str | None = None,
+    traceparent: str | None = None,
+    **extra: Any,
+) -> Iterator[Metadata]:
+    """
+    Give every event appended inside this metadata; what isn't named stays as it was outside.
+
+        with acting(actor="ann", tenant="north"):
+            await bus.dispatch(PlaceOrder(...))
+    """
+    outer = _current.get()
+    named = {
+        "actor": actor,
+        "correlation_id": correlation_id,
+        "causation_id": causation_id,
+        "command_id": command_id,
+        "traceparent": traceparent,
+    }
+    inner = msgspec.structs.replace(
+        outer, extra={**outer.extra, **extra}, **{name: value for name, value in named.items() if value is not None}
+    )
+    token = _current.set(inner)
+    try:
+        yield inner
+    finally:
+        _current.reset(token)

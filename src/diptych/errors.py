@@ -1,0 +1,264 @@
+"""
+Every error that Diptych raises, under one tree.
+
+    DiptychError
+    ├── Refused             understood and turned down; nothing was changed
+    │   ├── WrongVersion        the stream moved on since the caller read it
+    │   ├── WrongCategory       the stream belongs to another category
+    │   ├── NotFound            nothing of that id exists
+    │   ├── CommandIdReused     the id was accepted before, with another body
+    │   ├── NotStorable         a value that the log can't give back unchanged
+    │   ├── InvalidQuery        a filter, sort, page or search that isn't declared
+    │   ├── Malformed           a token or cursor that nobody here handed out
+    │   └── LogRewound          the log was restored, or is another log
+    ├── Unavailable         not now; the same call may succeed later
+    │   ├── Overloaded          the queue is full
+    │   ├── OutcomeUnknown      sent, but the answer never came
+    │   ├── NotServed           the read model is still being built
+    │   └── Behind              what seems missing may be on its way
+    ├── Unreadable          a stored event that this code can't turn into a value
+    │   └── NewerSchema         it was written by newer code
+    └── Misuse              the program is wrong; no retry will help
+        ├── BadMessage, BadProjection, BadCatalogue, BadDatabase
+        ├── NoHandler, HandlerExists, BadHandler, MissingDependencies
+        └── NoProjection, QueryInCommand, TwoLogs
+
+A rule of the application is a subclass of `Refused` with a sentence of its own.
+Facts are attributes: nobody has to parse a message.
+"""
+
+from collections.abc import Iterable
+
+
+class DiptychError(Exception):
+    """The root of the tree: `except DiptychError` catches whatever Diptych raises."""
+
+
+# Refused
+
+
+class Refused(DiptychError):
+    """The request was understood and turned down; nothing was changed."""
+
+
+class WrongVersion(Refused):
+    """The stream moved on since the caller read it; load and decide again."""
+
+    def __init__(self, *, stream: str, expected: int | str, actual: int) -> None:
+        super().__init__(
+            f"stream {stream!r} is at version {actual}, expected {expected}: "
+            "another writer came first, load it again and retry"
+        )
+        self.stream, self.expected, self.actual = stream, expected, actual
+
+
+class WrongCategory(Refused):
+    """A stream belongs to one category for ever."""
+
+    def __init__(self, *, stream: str, given: str, actual: str) -> None:
+        super().__init__(
+            f"stream {stream!r} belongs to category {actual!r}, not {given!r}: "
+            "use its own category, or another stream id"
+        )
+        self.stream, self.given, self.actual = stream, given, actual
+
+
+class NotFound(Refused):
+    """Nothing of that id exists."""
+
+    def __init__(self, what: str, id: object) -> None:
+        super().__init__(f"{what} {id!r} does not exist: check the id")
+        self.what, self.id = what, id
+
+
+class CommandIdReused(Refused):
+    """The id was accepted before, with another body."""
+
+    def __init__(self, command_id: str) -> None:
+        super().__init__(
+            f"command id {command_id!r} was accepted before with a different body: "
+            "send the same body again, or use a new id"
+        )
+        self.command_id = command_id
+
+
+class NotStorable(Refused):
+    """A value that the log can't give back unchanged; nothing was stored."""
+
+    def __init__(self, *, what: str, path: str, why: str) -> None:
+        super().__init__(f"{what} can't be stored: {why} - at {path}")
+        self.what, self.path, self.why = what, path, why
+
+
+class InvalidQuery(Refused):
+    """A filter, sort, page or search that the read model doesn't declare."""
+
+    def __init__(self, why: str, *, allowed: Iterable[str] = ()) -> None:
+        self.allowed = tuple(allowed)
+        choice = f": use one of {', '.join(self.allowed)}" if self.allowed else ""
+        super().__init__(f"{why}{choice}")
+
+
+class Malformed(Refused):
+    """A token or cursor that nobody here handed out."""
+
+    def __init__(self, what: str, why: str) -> None:
+        super().__init__(f"malformed {what}: {why}; pass it back exactly as it was given")
+        self.what, self.why = what, why
+
+
+class LogRewound(Refused):
+    """A checkpoint or token names a place that is not in this log."""
+
+    def __init__(self, *, who: str, why: str, repair: str) -> None:
+        super().__init__(f"{who} does not fit this log: {why}; {repair}")
+        self.who, self.why, self.repair = who, why, repair
+
+
+# Unavailable
+
+
+class Unavailable(DiptychError):
+    """Not now: a database is away or the application is starting or stopping; try again."""
+
+
+class Overloaded(Unavailable):
+    """More work is waiting than may wait; nothing of this call was sent."""
+
+    def __init__(self, what: str, limit: int) -> None:
+        super().__init__(f"{what}: {limit} are waiting already; slow down and try again")
+        self.what, self.limit = what, limit
+
+
+class OutcomeUnknown(Unavailable):
+    """The append was sent and may have happened: send it again with the same id."""
+
+    def __init__(self, append_id: str) -> None:
+        super().__init__(
+            f"append {append_id!r} was sent but its answer never came: "
+            "send it again with the same id, it happens at most once"
+        )
+        self.append_id = append_id
+
+
+class NotServed(Unavailable):
+    """The read model is still being built; nothing is served from it yet."""
+
+    def __init__(self, projection: str, version: int) -> None:
+        super().__init__(
+            f"projection {projection!r} version {version} is still being built: "
+            "try again shortly, its progress is in the status"
+        )
+        self.projection, self.version = projection, version
+
+
+class Behind(Unavailable):
+    """The read model has not reached what was asked for, so nobody can say that something is missing."""
+
+    def __init__(self, *, position: int, wanted: int, reason: str) -> None:
+        super().__init__(
+            f"the read model is at position {position}, {wanted} was asked for ({reason}): "
+            "what seems missing may be on its way, ask again"
+        )
+        self.position, self.wanted, self.reason = position, wanted, reason
+
+
+# Unreadable
+
+
+class Unreadable(DiptychError):
+    """A stored event that this code can't turn into a value; it stays in the log."""
+
+    def __init__(self, *, type: str, position: int, why: str) -> None:
+        super().__init__(
+            f"event {type!r} at position {position} can't be read: {why}; mend the class or its upcaster and retry"
+        )
+        self.type, self.position, self.why = type, position, why
+
+
+class NewerSchema(Unreadable):
+    """The event was written by newer code; this process waits for an upgrade."""
+
+    def __init__(self, *, type: str, position: int, stored: int, known: int) -> None:
+        super().__init__(type=type, position=position, why=f"schema version {stored} is newer than this code's {known}")
+        self.stored, self.known = stored, known
+
+
+# Misuse
+
+
+class Misuse(DiptychError):
+    """The program is wrong; no retry will help."""
+
+
+class BadMessage(Misuse):
+    """A Command, Query or Event class, or a value of one, that can't be used."""
+
+
+class BadProjection(Misuse):
+    """A projection whose declaration doesn't hold together."""
+
+
+class BadCatalogue(Misuse):
+    """Event names, versions or upcasters that don't fit together."""
+
+
+class BadDatabase(Misuse):
+    """A database that can't be opened as it is: its URL, its settings or its schema."""
+
+
+class NoHandler(Misuse):
+    """No handler is registered for the type."""
+
+    def __init__(self, message_type: type) -> None:
+        super().__init__(f"no handler for {message_type.__name__}: register one before it is dispatched")
+        self.message_type = message_type
+
+
+class HandlerExists(Misuse):
+    """A type has one handler."""
+
+    def __init__(self, message_type: type) -> None:
+        super().__init__(f"{message_type.__name__} has a handler already: a type has exactly one")
+        self.message_type = message_type
+
+
+class BadHandler(Misuse):
+    """A function or class that can't serve as a handler."""
+
+
+class MissingDependencies(Misuse):
+    """Handlers ask for dependencies that nobody provides."""
+
+    def __init__(self, missing: Iterable[str]) -> None:
+        self.missing = tuple(missing)
+        super().__init__(
+            f"nobody provides {'; '.join(self.missing)}: "
+            "pass them as Diptych(..., provide={type: value}) or correct the annotation"
+        )
+
+
+class NoProjection(Misuse):
+    """No projection of that name is known here."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        self.name, self.known = name, tuple(known)
+        super().__init__(f"no projection {name!r} here: known are {', '.join(self.known) or 'none'}")
+
+
+class QueryInCommand(Misuse):
+    """A command decides from its aggregate, never from a read model."""
+
+    def __init__(self, query: type) -> None:
+        super().__init__(
+            f"query {query.__name__} was dispatched inside a command handler: "
+            "read models lag behind, decide from the aggregate instead"
+        )
+        self.query = query
+
+
+class TwoLogs(Misuse):
+    """One command commits to one log."""
+
+    def __init__(self) -> None:
+        super().__init__("one command saved to two logs: they can't commit together, split the command")
