@@ -1,0 +1,57 @@
+"""
+Open the store that a URL names.
+
+A backend is imported when its scheme is used, so that nobody pays for, or has to
+install, the drivers of the others.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from diptych.errors import BadDatabase
+from diptych.store.port import Store
+
+_ALLOWED = "sqlite:///relative/path.db, sqlite:////absolute/path.db or memory://"
+
+
+@asynccontextmanager
+async def open_store_backend(url: str) -> AsyncIterator[Store]:
+    """
+    The store behind *url*, open inside the block.
+
+    Args:
+        url: `sqlite:///relative/path.db`, `sqlite:////absolute/path.db` or `memory://`;
+            a SQLite file and its folder are made when they are missing.
+
+    Raises:
+        BadDatabase: The URL names no store that can be opened; the message says why.
+        Unavailable: The store is there but can't be used now.
+    """
+    async with _backend(url) as store:
+        yield store
+
+
+def _backend(url: str) -> AbstractAsyncContextManager[Store]:
+    scheme, _, rest = url.partition("://")
+    if scheme == "memory":
+        return _memory(url, rest)
+    if scheme == "sqlite":
+        return _sqlite(url, rest)
+    raise BadDatabase(f"no store for the URL {url!r}: use {_ALLOWED}")
+
+
+def _memory(url: str, rest: str) -> AbstractAsyncContextManager[Store]:
+    from diptych.store.memory import open_memory
+
+    if rest:
+        raise BadDatabase(f"a memory store has no name, it is gone when it is closed: use memory:// instead of {url!r}")
+    return open_memory()
+
+
+def _sqlite(url: str, rest: str) -> AbstractAsyncContextManager[Store]:
+    from diptych.store.sqlite import open_sqlite
+
+    path = rest.removeprefix("/")
+    if path == rest or not path or path == ":memory:" or "?" in path:
+        raise BadDatabase(f"{url!r} names no file for a log: use {_ALLOWED}")
+    return open_sqlite(path)

@@ -1,0 +1,242 @@
+"""
+Keep a log in memory: the promise of `port.py` in its plainest form, for tests and trials.
+
+It is meaner than the real stores, so that races show in tests: it yields to the
+event loop before it reads and between reading and writing, and leaves holes in
+the positions. Everything is gone when it is closed.
+"""
+
+import asyncio
+import time
+from bisect import bisect_right
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from itertools import islice
+
+from typing_extensions import override
+
+from diptych.errors import CommandIdReused, Unavailable
+from diptych.message import new_id
+from diptych.store.port import (
+    Append,
+    LogIdentity,
+    NewEvent,
+    Outcome,
+    Page,
+    Store,
+    StoredEvent,
+    StreamAppend,
+    StreamEnd,
+)
+from diptych.store.rules import check_append, check_repeat, check_stream
+
+_HOLE_EVERY = 3
+
+
+@asynccontextmanager
+async def open_memory() -> AsyncIterator[Store]:
+    """A new, empty log, gone at the end of the block."""
+    store = MemoryStore()
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+class MemoryStore(Store):
+    """A log in lists and dictionaries; see `Store` for every method's contract."""
+
+    def __init__(self) -> None:
+        self._identity = LogIdentity(log_id=new_id(), incarnation=1)
+        self._events: list[StoredEvent] = []
+        self._by_id: dict[str, StoredEvent] = {}
+        self._streams: dict[str, list[StoredEvent]] = {}
+        self._commands: dict[str, Outcome] = {}
+        self._one_at_a_time = asyncio.Lock()
+        self._taken_over: set[asyncio.Task[Outcome]] = set()
+        self._waiters: dict[asyncio.Future[None], int] = {}
+        self._closed = False
+
+    @property
+    @override
+    def identity(self) -> LogIdentity:
+        return self._identity
+
+    @override
+    async def append(self, append: Append) -> Outcome:
+        self._refuse_if_closed()
+        check_append(append)
+        task = asyncio.create_task(self._append(append))
+        self._taken_over.add(task)
+        task.add_done_callback(self._taken_over.discard)
+        return await asyncio.shield(task)
+
+    async def _append(self, append: Append) -> Outcome:
+        async with self._one_at_a_time:
+            await asyncio.sleep(0)
+            first = self._first_outcome(append)
+            if first is not None:
+                return first
+            for stream in append.streams:
+                self._check(stream)
+            await asyncio.sleep(0)
+            return self._commit(append)
+
+    def _first_outcome(self, append: Append) -> Outcome | None:
+        if append.command and (outcome := self._commands.get(append.id)):
+            check_repeat(outcome, append.command)
+            return outcome
+        events = [(stream.stream, event.id) for stream in append.streams for event in stream.events]
+        stored = [self._by_id[id] for _, id in events if id in self._by_id]
+        if not stored:
+            return None
+        if append.command or [event.stream for event in stored] != [stream for stream, _ in events]:
+            raise CommandIdReused(append.id)
+        return self._outcome(append, repeated=True)
+
+    def _check(self, wanted: StreamAppend) -> None:
+        stream = self._streams.get(wanted.stream)
+        check_stream(wanted, version=len(stream or ()), category=stream[0].category if stream else None)
+
+    def _commit(self, append: Append) -> Outcome:
+        for stream in append.streams:
+            for event in stream.events:
+                self._store(stream, event)
+        outcome = self._outcome(append)
+        if append.command:
+            self._commands[append.id] = replace(outcome, ends=outcome.ends[:1], repeated=True)
+        self._wake()
+        return outcome
+
+    def _store(self, to: StreamAppend, event: NewEvent) -> None:
+        last = self._events[-1] if self._events else None
+        stream = self._streams.setdefault(to.stream, [])
+        stored = StoredEvent(
+            position=self._next_position(),
+            stream=to.stream,
+            category=to.category,
+            version=len(stream) + 1,
+            type=event.type,
+            schema_version=event.schema_version,
+            id=event.id,
+            payload=event.payload,
+            metadata=event.metadata,
+            recorded_at=max(time.time_ns() // 1000, last.recorded_at if last else 0),
+        )
+        stream.append(stored)
+        self._events.append(stored)
+        self._by_id[event.id] = stored
+
+    def _next_position(self) -> int:
+        hole = 1 if len(self._events) % _HOLE_EVERY == 0 else 0
+        return self._head() + 1 + hole
+
+    def _outcome(self, append: Append, *, repeated: bool = False) -> Outcome:
+        ends = tuple(self._end(self._by_id[stream.events[-1].id]) for stream in append.streams)
+        position = ends[-1].position if ends else self._head()
+        if append.command is None:
+            return Outcome(ends, position, repeated=repeated)
+        if ends:
+            command = replace(append.command, stream=ends[0].stream, version=ends[0].version)
+            return Outcome(ends, position, command)
+        return Outcome(self._ends_where(append.command.stream, append.command.version), position, append.command)
+
+    def _ends_where(self, stream: str, version: int) -> Sequence[StreamEnd]:
+        stored = self._streams.get(stream, [])
+        position = stored[version - 1].position if 0 < version <= len(stored) else 0
+        return (StreamEnd(stream, version, position),) if stream else ()
+
+    def _end(self, event: StoredEvent) -> StreamEnd:
+        return StreamEnd(event.stream, event.version, event.position)
+
+    @override
+    async def command(self, id: str) -> Outcome | None:
+        await self._look()
+        return self._commands.get(id)
+
+    @override
+    async def read(
+        self,
+        after: int,
+        *,
+        limit: int,
+        categories: Collection[str] = (),
+        types: Collection[str] = (),
+        durable: bool = True,
+    ) -> Page:
+        await self._look()
+        wanted = (
+            event
+            for event in self._after(after)
+            if (not categories or event.category in categories) and (not types or event.type in types)
+        )
+        events = tuple(islice(wanted, limit))
+        through = events[-1].position if len(events) == limit else self._head()
+        return Page(events, max(after, through))
+
+    @override
+    async def read_stream(
+        self, stream: str, *, after: int = 0, limit: int | None = None, durable: bool = True
+    ) -> Sequence[StoredEvent]:
+        await self._look()
+        return tuple(self._streams.get(stream, [])[after : None if limit is None else after + limit])
+
+    @override
+    async def event_at(self, position: int) -> StoredEvent | None:
+        await self._look()
+        event = next(self._after(position - 1), None)
+        return event if event is not None and event.position == position else None
+
+    @override
+    async def position_of(self, stream: str, version: int) -> int | None:
+        await self._look()
+        events = self._streams.get(stream, [])
+        return events[version - 1].position if 0 < version <= len(events) else None
+
+    @override
+    async def head(self) -> int:
+        await self._look()
+        return self._head()
+
+    @override
+    async def wait_beyond(self, position: int, timeout_s: float) -> None:
+        self._refuse_if_closed()
+        if self._head() > position:
+            return
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters[waiter] = position
+        try:
+            async with asyncio.timeout(timeout_s):
+                await waiter
+        except TimeoutError:
+            pass
+        finally:
+            del self._waiters[waiter]
+
+    @override
+    async def close(self) -> None:
+        self._closed = True
+        if self._taken_over:
+            await asyncio.wait(self._taken_over)
+        self._wake()
+
+    def _head(self) -> int:
+        return self._events[-1].position if self._events else 0
+
+    def _after(self, position: int) -> Iterator[StoredEvent]:
+        start = bisect_right(self._events, position, key=lambda event: event.position)
+        return (self._events[index] for index in range(start, len(self._events)))
+
+    async def _look(self) -> None:
+        self._refuse_if_closed()
+        await asyncio.sleep(0)
+
+    def _refuse_if_closed(self) -> None:
+        if self._closed:
+            raise Unavailable("the log is closed: open it again")
+
+    def _wake(self) -> None:
+        for waiter, position in self._waiters.items():
+            if not waiter.done() and (self._closed or self._head() > position):
+                waiter.set_result(None)

@@ -1,0 +1,67 @@
+"""
+Decide what every backend decides alike: which appends make sense, and which may go.
+
+Nothing here reads or writes; a backend brings what it has found and is told.
+"""
+
+from diptych.errors import CommandIdReused, Misuse, WrongCategory, WrongVersion
+from diptych.store.port import ANY, EXISTS, NO_STREAM, Append, CommandRecord, Expect, Expected, Outcome, StreamAppend
+
+
+def check_append(append: Append) -> None:
+    """
+    Refuse what no caller can mean.
+
+    Raises:
+        Misuse: Nothing to commit, an empty or repeated stream, or an id that is not the append's own.
+    """
+    if append.command is None and not append.streams:
+        raise Misuse("an append holds events, a command record, or both: this one holds nothing")
+    if len({stream.stream for stream in append.streams}) != len(append.streams):
+        raise Misuse(f"append {append.id!r} names a stream twice: put its events together")
+    if not all(stream.events for stream in append.streams):
+        raise Misuse(f"append {append.id!r} names a stream without events: leave the stream out")
+    own_id = append.command.id if append.command else append.streams[0].events[0].id
+    if append.id != own_id:
+        raise Misuse(f"append {append.id!r} must carry the id of its command or of its first event: {own_id!r}")
+
+
+def check_stream(wanted: StreamAppend, *, version: int, category: str | None) -> None:
+    """
+    Let events in at the end of a stream, or refuse them.
+
+    Args:
+        version: Where the stream ends now; 0 for an empty one.
+        category: The category it belongs to; None for an empty one.
+
+    Raises:
+        WrongCategory: The stream belongs to another category.
+        WrongVersion: The stream is not where the caller expects it.
+    """
+    if category is not None and category != wanted.category:
+        raise WrongCategory(stream=wanted.stream, given=wanted.category, actual=category)
+    if not _met(wanted.expected, version):
+        expected = wanted.expected.value if isinstance(wanted.expected, Expect) else wanted.expected
+        raise WrongVersion(stream=wanted.stream, expected=expected, actual=version)
+
+
+def check_repeat(first: Outcome, again: CommandRecord) -> None:
+    """
+    Recognise a command by its body too; where either side has no digest, any body will do.
+
+    Raises:
+        CommandIdReused: The id was accepted with another digest.
+    """
+    digests = {first.command.digest if first.command else None, again.digest} - {None}
+    if len(digests) > 1:
+        raise CommandIdReused(again.id)
+
+
+def _met(expected: Expected, version: int) -> bool:
+    if expected is ANY:
+        return True
+    if expected is NO_STREAM:
+        return version == 0
+    if expected is EXISTS:
+        return version > 0
+    return expected == version
