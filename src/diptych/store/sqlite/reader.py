@@ -1,0 +1,65 @@
+"""
+Look at the log from a few threads, one hop and one read-only connection per look.
+
+A reader never waits for the writer, nor the writer for a reader. What it sees is
+durable: SQLite shows a commit only after it has synced it.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import apsw
+
+from diptych.errors import Unavailable
+from diptych.store.sqlite.connection import connect_reader, explain
+
+T = TypeVar("T")
+
+_THREADS = 4
+
+
+async def in_own_thread(work: Callable[[], T]) -> T:
+    """Do blocking work in a thread that ends with it."""
+    thread = ThreadPoolExecutor(1, thread_name_prefix="diptych-log")
+    try:
+        return await asyncio.get_running_loop().run_in_executor(thread, work)
+    finally:
+        thread.shutdown(wait=False)
+
+
+class Readers:
+    """Threads and connections for reading, made when they are first needed."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="diptych-log-reader")
+        self._idle: deque[apsw.Connection] = deque()
+        self._closed = False
+
+    async def ask(self, question: Callable[[apsw.Connection], T]) -> T:
+        """The answer to *question*, asked in another thread with a connection to itself."""
+        if self._closed:
+            raise Unavailable("the log is closed: open it again")
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._ask, question)
+
+    async def close(self) -> None:
+        """Finish what is being asked, and let go of threads and connections."""
+        self._closed = True
+        await in_own_thread(self._close)
+
+    def _ask(self, question: Callable[[apsw.Connection], T]) -> T:
+        try:
+            connection = self._idle.pop() if self._idle else connect_reader(self._path)
+            answer = question(connection)
+        except apsw.Error as error:  # the connection is dropped with whatever is wrong with it
+            raise explain(error, self._path) from error
+        self._idle.append(connection)
+        return answer
+
+    def _close(self) -> None:
+        self._threads.shutdown(wait=True)
+        for connection in self._idle:
+            connection.close()
