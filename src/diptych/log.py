@@ -1,0 +1,244 @@
+"""
+THE HINGE: events of an application over a store of bytes.
+
+What is appended here is durable when the call returns (P1); what is read here
+was durable before it was handed out. Readers get every event once, in the
+order of positions, and none appears behind a reader's back (P2).
+"""
+
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from diptych.catalogue import Catalogue
+from diptych.codec import Codec
+from diptych.context import current_metadata
+from diptych.errors import Misuse
+from diptych.event import Event, Metadata, RecordedEvent
+from diptych.store import open_store_backend
+from diptych.store.port import (
+    ANY,
+    Append,
+    CommandRecord,
+    Expected,
+    LogIdentity,
+    NewEvent,
+    Outcome,
+    Page,
+    Store,
+    StoredEvent,
+    StreamAppend,
+)
+
+READ_LIMIT = 1000
+SUBSCRIPTION_POLL_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class ToStream:
+    """
+    Events for the end of one stream, as a part of an append.
+
+    Args:
+        events: At least one.
+        expected_version: `ANY`, `NO_STREAM`, `EXISTS` or the exact version the stream must be at.
+    """
+
+    stream_id: str
+    stream_type: str
+    events: Sequence[Event]
+    expected_version: Expected = ANY
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """Where an append ended: the (first) stream, its version, and the position of the last event."""
+
+    stream: str
+    version: int
+    position: int
+
+
+class AppendIds(Protocol):
+    """Who names the appends made while a command is handled, and learns of their outcome."""
+
+    is_running: bool
+    """Whether the command is still being handled: a task that its handler left behind works for itself."""
+
+    def next_id(self, event_store: "EventStore") -> str:
+        """The id of the append that is about to be made."""
+
+    def appended(self, event_store: "EventStore", appended: Appended) -> None:
+        """Where it ended."""
+
+
+append_ids: ContextVar[AppendIds | None] = ContextVar("diptych_append_ids", default=None)
+
+
+def command_under_way() -> AppendIds | None:
+    """Who names the appends made here; None where no command is being handled."""
+    naming = append_ids.get()
+    return naming if naming is not None and naming.is_running else None
+
+
+class EventStore:
+    """
+    An append-only log of events, in streams and in one total order.
+
+    Args:
+        store: Where the log rests.
+        codec: The event classes that this application knows.
+    """
+
+    def __init__(self, store: Store, codec: Codec) -> None:
+        self.store, self.codec = store, codec
+
+    @property
+    def identity(self) -> LogIdentity:
+        """Which log this is."""
+        return self.store.identity
+
+    async def append_events(
+        self, *, stream_id: str, stream_type: str, events: Sequence[Event], expected_version: Expected = ANY
+    ) -> Appended:
+        """
+        Append events to one stream, all or none; durable when it returns.
+
+        Args:
+            stream_type: The stream's category, the same for ever.
+            events: At least one.
+            expected_version: `ANY`, `NO_STREAM`, `EXISTS` or an exact version.
+
+        Raises:
+            WrongVersion: The stream is not where it was expected.
+            NotStorable: A value that the log can't give back unchanged.
+            Unavailable: Not now; `OutcomeUnknown` where it may have happened all the same.
+        """
+        return await self.append([ToStream(stream_id, stream_type, events, expected_version)])
+
+    async def append(self, streams: Sequence[ToStream]) -> Appended:
+        """
+        Append to several streams at once, all or none; see `append_events`.
+
+        Returns:
+            The end of the first stream, at the position of the last event.
+        """
+        naming = command_under_way()
+        command = None if naming is None else CommandRecord(naming.next_id(self), None, b"null")
+        outcome = await self.commit(streams, command, current_metadata())
+        appended = Appended(outcome.ends[0].stream, outcome.ends[0].version, outcome.position)
+        if naming is not None:
+            naming.appended(self, appended)
+        return appended
+
+    async def commit(self, streams: Sequence[ToStream], command: CommandRecord | None, metadata: Metadata) -> Outcome:
+        """Append to streams together with the record of the command that caused it; either may be missing."""
+        encoded = [self._encoded(stream, metadata) for stream in streams]
+        if not encoded and command is None:
+            raise Misuse("an append of nothing: give at least one stream with at least one event")
+        append_id = command.id if command else encoded[0].events[0].id
+        return await self.store.append(Append(append_id, encoded, command))
+
+    async def command(self, id: str) -> Outcome | None:
+        """The first outcome of a command; None if it was never accepted."""
+        return await self.store.command(id)
+
+    async def read_stream(
+        self, stream_id: str, from_version: int = 0, limit: int | None = None, *, durable: bool = True
+    ) -> list[RecordedEvent[Any]]:
+        """
+        The events of one stream, in order; an empty list for a stream that isn't there.
+
+        Args:
+            from_version: Events *after* this version.
+            limit: At most so many; None for all.
+            durable: False takes events that a crash may still take back (for a load before an append).
+
+        Raises:
+            Unreadable: An event of a known type can't be turned into its class.
+        """
+        stored = await self.store.read_stream(stream_id, after=from_version, limit=limit, durable=durable)
+        return self._decoded(stored)
+
+    async def read_all(
+        self,
+        from_position: int = 0,
+        limit: int = READ_LIMIT,
+        *,
+        stream_types: Collection[str] = (),
+        event_types: Collection[str] = (),
+    ) -> list[RecordedEvent[Any]]:
+        """
+        Events of the whole log in order, *after* a position.
+
+        Args:
+            limit: At most so many (≥ 1); ask again from the last position for more.
+            stream_types: Only of these categories; empty for all.
+            event_types: Only of these stored type names; empty for all.
+        """
+        page = await self.store.read(from_position, limit=limit, categories=stream_types, types=event_types)
+        return self._decoded(page.events)
+
+    async def subscribe(
+        self, from_position: int = 0, *, stream_types: Collection[str] = (), event_types: Collection[str] = ()
+    ) -> AsyncIterator[RecordedEvent[Any]]:
+        """Every event after a position, those of the past first, then each as it is appended; never ends."""
+        position = from_position
+        while True:
+            page = await self.store.read(position, limit=READ_LIMIT, categories=stream_types, types=event_types)
+            for event in self._decoded(page.events):
+                yield event
+            if len(page.events) < READ_LIMIT:
+                await self.store.wait_beyond(page.through, SUBSCRIPTION_POLL_S)
+            position = page.through
+
+    async def page(self, after: int, *, limit: int, types: Collection[str] = (), durable: bool = True) -> Page:
+        """Stored events for a follower that decodes them itself, and how far it has seen the log."""
+        return await self.store.read(after, limit=limit, types=types, durable=durable)
+
+    async def head(self) -> int:
+        """The highest position in the log; 0 while it is empty."""
+        return await self.store.head()
+
+    async def position_of(self, stream_id: str, version: int) -> int | None:
+        """The position of a stream's version; None while there is no such version."""
+        return await self.store.position_of(stream_id, version)
+
+    async def wait_beyond(self, position: int, timeout_s: float) -> None:
+        """Return soon after something may lie beyond *position*, or after *timeout_s* seconds."""
+        await self.store.wait_beyond(position, timeout_s)
+
+    def decode(self, stored: StoredEvent) -> RecordedEvent[Any]:
+        """One stored event as a value; see `Codec.decode`."""
+        return self.codec.decode(stored)
+
+    def _encoded(self, stream: ToStream, metadata: Metadata) -> StreamAppend:
+        if not stream.events:
+            raise Misuse(f"no events for stream {stream.stream_id!r}: an append has at least one")
+        events: list[NewEvent] = [self.codec.encode(event, metadata) for event in stream.events]
+        return StreamAppend(stream.stream_id, stream.stream_type, stream.expected_version, events)
+
+    def _decoded(self, stored: Iterable[StoredEvent]) -> list[RecordedEvent[Any]]:
+        return [self.codec.decode(event) for event in stored]
+
+
+@asynccontextmanager
+async def open_store(url: str, events: Iterable[type[Event]] | None = None) -> AsyncIterator[EventStore]:
+    """
+    Open a log for as long as the block runs; it is made where there is none.
+
+        async with open_store("sqlite:///log.db", events=[OrderPlaced]) as event_store: ...
+
+    Args:
+        url: `sqlite:///relative.db`, `sqlite:////absolute.db` or `memory://`.
+        events: The event classes that it may hold; None for all defined so far.
+
+    Raises:
+        BadDatabase: The URL names no log that can be opened.
+        BadCatalogue: The event classes don't fit together.
+    """
+    codec = Codec(Catalogue.of(events))
+    async with open_store_backend(url) as store:
+        yield EventStore(store, codec)
