@@ -1,0 +1,1 @@
+"""The left panel: commands, aggregates and deciders, repositories, one unit of work per command."""

@@ -1,0 +1,124 @@
+"""
+Take one command to its end: accepted, answered as before, or refused.
+
+    known already? ──► handler ──► commit (streams, id, digest and result together)
+         │                │            │
+         │                │            └─ another writer came first: the whole handler again
+         │                └─ refused: known meanwhile? else the refusal, and nothing is stored
+         └─ the first answer again
+"""
+
+import asyncio
+import random
+from typing import Any, NamedTuple
+from weakref import WeakValueDictionary
+
+from diptych.errors import CommandIdReused, Unavailable, WrongVersion
+from diptych.handlers import Call
+from diptych.log import EventStore
+from diptych.store.port import Outcome
+from diptych.write.command import Command, Receipt
+from diptych.write.idempotency import Answers, digest_of, names_its_id
+from diptych.write.unit_of_work import UnitOfWork
+
+TRIES = 8
+BACK_OFF_S = (0.001, 0.05)
+
+
+class Contention:
+    """Lets those that lost a stream to another writer try again one at a time, within this process."""
+
+    def __init__(self) -> None:
+        self._queues: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    def queue(self, stream: str) -> asyncio.Lock:
+        """Hold it while trying again."""
+        return self._queues.setdefault(stream, asyncio.Lock())
+
+
+class Way(NamedTuple):
+    """What commands of one type have in common: who handles them, and how the answer is kept."""
+
+    call: Call
+    answers: Answers
+    contention: Contention
+
+
+class Execution:
+    """One command under way; the log is known beforehand, or by what its handler uses."""
+
+    __slots__ = ("_command", "_digest", "_event_store", "_way")
+
+    def __init__(self, command: Command[Any], way: Way, event_store: EventStore | None, digest: bytes | None) -> None:
+        self._command, self._way, self._event_store, self._digest = command, way, event_store, digest
+
+    async def outcome(self, *, repeated: bool) -> Receipt[Any]:
+        """
+        The command's receipt, the first one if it was accepted before.
+
+        Args:
+            repeated: Whether it may have been sent before although its caller gave no id.
+        """
+        if self._event_store is not None and (first := await self._first_answer(repeated)):
+            return first
+        try:
+            unit = UnitOfWork(self._command.command_id, self._event_store)
+            try:
+                return await self._try(unit)
+            except WrongVersion as lost:
+                if unit.names_version:
+                    raise
+                return await self._accepted_after(lost)
+        except Unavailable:
+            raise
+        except Exception:
+            # A repeat may have been accepted meanwhile, and what refused this one is its outcome.
+            if first := await self._first_answer(repeated):
+                return first
+            raise
+
+    async def _accepted_after(self, lost: WrongVersion) -> Receipt[Any]:
+        """Run the whole handler again in a new unit, as long as it follows the stream that it lost."""
+        async with self._way.contention.queue(lost.stream):
+            for tried in range(1, TRIES):
+                await asyncio.sleep(random.uniform(BACK_OFF_S[0], min(BACK_OFF_S[1], BACK_OFF_S[0] * 2**tried)))
+                unit = UnitOfWork(self._command.command_id, self._event_store)
+                try:
+                    return await self._try(unit)
+                except WrongVersion as conflict:
+                    if unit.names_version or (conflict.stream, conflict.expected) == (lost.stream, lost.expected):
+                        raise
+                    lost = conflict
+        raise lost
+
+    async def _try(self, unit: UnitOfWork) -> Receipt[Any]:
+        try:
+            result = await unit.run(self._way.call(self._command))
+        finally:
+            self._event_store = unit.event_store
+        if self._event_store is None:
+            return Receipt(result)
+        self._digest = self._digest or digest_of(self._command)
+        outcome = await unit.commit(self._event_store, digest=self._digest, result=self._way.answers.encode(result))
+        return self._answer(outcome) if outcome.repeated else self._receipt(outcome, result)
+
+    async def _first_answer(self, repeated: bool) -> Receipt[Any] | None:
+        """The answer to a command that was accepted before; None where it can't have been, or wasn't."""
+        if self._event_store is None or not (repeated or names_its_id(self._command)):
+            return None
+        outcome = await self._event_store.command(self._command.command_id)
+        if outcome is None or outcome.command is None:
+            return None
+        self._digest = self._digest or digest_of(self._command)
+        if outcome.command.digest not in {None, self._digest}:
+            raise CommandIdReused(self._command.command_id)
+        return self._answer(outcome)
+
+    def _answer(self, outcome: Outcome) -> Receipt[Any]:
+        stored = outcome.command.result if outcome.command else b"null"
+        return self._receipt(outcome, self._way.answers.decode(stored))
+
+    def _receipt(self, outcome: Outcome, result: Any) -> Receipt[Any]:
+        stream, version = (outcome.ends[0].stream, outcome.ends[0].version) if outcome.ends else ("", 0)
+        identity = self._event_store.identity if self._event_store else None
+        return Receipt(result, stream, version, outcome.position, identity)

@@ -1,0 +1,95 @@
+"""
+Load aggregates from their streams and save what they recorded.
+
+While a command is handled, `save` stages and the bus commits; elsewhere it
+commits at once. A load reads without waiting for durability: an append that
+builds on it becomes durable together with it or not at all.
+"""
+
+from typing import Any, Generic
+
+from typing_extensions import TypeVar
+
+from diptych.context import current_metadata
+from diptych.errors import NotFound, WrongCategory, WrongVersion
+from diptych.event import RecordedEvent
+from diptych.log import EventStore, ToStream
+from diptych.store.port import NO_STREAM
+from diptych.write.aggregate import Aggregate, event_types, stream_of
+from diptych.write.unit_of_work import UnitOfWork, current_unit
+
+A = TypeVar("A", bound=Aggregate[Any])
+
+
+class Repository(Generic[A]):
+    """The aggregates of one class in one log."""
+
+    def __init__(self, event_store: EventStore, aggregate_type: type[A]) -> None:
+        self._event_store, self._type = event_store, aggregate_type
+
+    async def load(self, id: str, expected_version: int | None = None) -> A:
+        """
+        An aggregate as its stream says it is; the same object again within one command.
+
+        Args:
+            expected_version: The version that the caller has seen and wants to change.
+
+        Raises:
+            NotFound: Its stream has no events.
+            WrongVersion: It moved on since *expected_version*.
+            NewerSchema: It holds an event that only newer code can read.
+        """
+        stream, unit = stream_of(self._type.category, id), current_unit()
+        aggregate = await (self._read(stream, id) if unit is None else self._known(unit, stream, id))
+        if unit is not None and expected_version is not None:
+            unit.names_version = True
+        if expected_version is not None and aggregate.version != expected_version:
+            raise WrongVersion(stream=stream, expected=expected_version, actual=aggregate.version)
+        return aggregate
+
+    async def save(self, aggregate: A) -> None:
+        """
+        Store what an aggregate recorded, behind the version that it was loaded at.
+
+        Raises:
+            WrongVersion: Another writer came first; while a command is handled, its dispatch raises it.
+        """
+        stream, unit = stream_of(self._type.category, aggregate.id), current_unit()
+        events = aggregate.uncommitted_events
+        before = aggregate.version - len(events)
+        if unit is not None:
+            unit.use(self._event_store)
+            unit.know(self._type, stream, aggregate, version=before)
+        if events:
+            added = ToStream(stream, self._type.category, events, before or NO_STREAM)
+            if unit is not None:
+                unit.stage(added, after=before)
+            else:
+                await self._event_store.commit([added], None, current_metadata())
+            aggregate.forget_uncommitted(len(events))
+
+    async def _known(self, unit: UnitOfWork, stream: str, id: str) -> A:
+        unit.use(self._event_store)
+        known: A | None = unit.known(self._type, stream)
+        if known is not None:
+            return known
+        aggregate = await self._read(stream, id)
+        return unit.know(self._type, stream, aggregate, version=aggregate.version)
+
+    async def _read(self, stream: str, id: str) -> A:
+        recorded = await self._event_store.read_stream(stream, durable=False)
+        if not recorded:
+            raise NotFound(self._type.category, id)
+        if recorded[0].stream_type != self._type.category:
+            raise WrongCategory(stream=stream, given=self._type.category, actual=recorded[0].stream_type)
+        aggregate = self._type(id)
+        for event in recorded:
+            self._replay(aggregate, event)
+        return aggregate
+
+    def _replay(self, aggregate: A, event: RecordedEvent[Any]) -> None:
+        self._event_store.codec.require(event)
+        if isinstance(event.data, event_types(self._type)):
+            aggregate.replay(event.data)
+        else:  # of a type that this program doesn't know, or no longer
+            aggregate.version += 1

@@ -1,0 +1,133 @@
+"""
+Gather what one run of a command's handler changes, to be committed in one transaction.
+
+It ends with the run: a task that the handler left behind works for itself, and
+what it saves commits at once.
+"""
+
+from collections.abc import Awaitable
+from typing import Any, TypeVar
+
+from diptych.context import current_metadata, set_metadata
+from diptych.errors import TwoLogs, WrongVersion
+from diptych.event import Metadata
+from diptych.log import Appended, EventStore, ToStream, append_ids, command_under_way
+from diptych.store.port import CommandRecord, Outcome
+
+T = TypeVar("T")
+
+
+class UnitOfWork:
+    """
+    One run of one command's handler.
+
+    Attributes:
+        event_store: The log that it used, and the only one it may; None so far.
+        names_version: Whether the handler insisted on a version that its caller has seen.
+    """
+
+    __slots__ = (
+        "_appended",
+        "_command_id",
+        "_known",
+        "_loaded",
+        "_metadata",
+        "_ordinal",
+        "_staged",
+        "event_store",
+        "is_running",
+        "names_version",
+    )
+
+    def __init__(self, command_id: str, event_store: EventStore | None = None) -> None:
+        outer = current_metadata()
+        self._command_id = command_id
+        self._metadata = Metadata(
+            outer.correlation_id or command_id, command_id, command_id, outer.actor, outer.traceparent, outer.extra
+        )
+        self.event_store = event_store
+        self.names_version = False
+        self.is_running = False
+        self._known: dict[tuple[type, str], Any] = {}
+        self._staged: dict[str, ToStream] = {}
+        self._loaded: tuple[str, int] | None = None
+        self._appended: tuple[str, int] | None = None
+        self._ordinal = 0
+
+    async def run(self, handling: Awaitable[T]) -> T:
+        """The handler's result; what it saves and appends meanwhile belongs to this unit."""
+        naming = append_ids.set(self)
+        forget_metadata = set_metadata(self._metadata)
+        self.is_running = True
+        try:
+            return await handling
+        finally:
+            self.is_running = False
+            forget_metadata()
+            append_ids.reset(naming)
+
+    def use(self, event_store: EventStore) -> None:
+        """
+        Note the log that the command works on.
+
+        Raises:
+            TwoLogs: It works on another one already.
+        """
+        if self.event_store is None:
+            self.event_store = event_store
+        elif self.event_store is not event_store:
+            raise TwoLogs
+
+    def known(self, kind: type, stream: str) -> Any | None:
+        """What this unit loaded or saved of a stream before; None for nothing."""
+        return self._known.get((kind, stream))
+
+    def know(self, kind: type, stream: str, thing: T, *, version: int) -> T:
+        """Keep what a stream was read as; of two that were read at once, the first for both."""
+        if self._loaded is None:
+            self._loaded = (stream, version)
+        kept: T = self._known.setdefault((kind, stream), thing)
+        return kept
+
+    def stage(self, added: ToStream, *, after: int) -> None:
+        """
+        Add events to be committed, behind those staged for the same stream.
+
+        Args:
+            after: The version that *added* follows on.
+
+        Raises:
+            WrongVersion: What is staged ends elsewhere: two objects stand for one stream.
+        """
+        self._metadata = current_metadata()
+        before = self._staged.get(added.stream_id)
+        if before is not None:
+            end = (before.expected_version if isinstance(before.expected_version, int) else 0) + len(before.events)
+            if end != after:
+                raise WrongVersion(stream=added.stream_id, expected=after, actual=end)
+            events = [*before.events, *added.events]
+            added = ToStream(added.stream_id, added.stream_type, events, before.expected_version)
+        self._staged[added.stream_id] = added
+
+    def next_id(self, event_store: EventStore) -> str:
+        """The id of a direct append: the command's and an ordinal, the same when the handler runs again."""
+        self.use(event_store)
+        self._ordinal += 1
+        return f"{self._command_id}/{self._ordinal}"
+
+    def appended(self, event_store: EventStore, appended: Appended) -> None:
+        """Note where a direct append ended, for the receipt."""
+        if self._appended is None:
+            self._appended = (appended.stream, appended.version)
+
+    async def commit(self, event_store: EventStore, *, digest: bytes, result: bytes) -> Outcome:
+        """Commit what is staged, and the command's id, digest and result with it."""
+        stream, version = self._appended or self._loaded or ("", 0)
+        record = CommandRecord(self._command_id, digest, result, stream, version)
+        return await event_store.commit(list(self._staged.values()), record, self._metadata)
+
+
+def current_unit() -> UnitOfWork | None:
+    """The unit of the command that is being handled, if one is."""
+    unit = command_under_way()
+    return unit if isinstance(unit, UnitOfWork) else None
