@@ -1,0 +1,207 @@
+"""
+Keep the bookkeeping of projections in the read database, beside their effects.
+
+One row per generation holds its checkpoint, its owner's lease and the epoch. A
+batch begins with the fence: whoever lost the ownership changes no row there,
+and so can't write (P6).
+"""
+
+import os
+import socket
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import RowMapping, TextClause, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from diptych.store.port import LogIdentity
+
+LEASE_S = 5.0
+LEASE_US = int(LEASE_S * 1_000_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One physical build of a projection: its name, its code's version, and the how-manieth build of that."""
+
+    projection: str
+    version: int
+    generation: int = 1
+
+    @property
+    def suffix(self) -> str:
+        """What its tables' names end in."""
+        return f"_v{self.version}" if self.generation == 1 else f"_v{self.version}_{self.generation}"
+
+    def next(self) -> "Generation":
+        """The build after this one."""
+        return Generation(self.projection, self.version, self.generation + 1)
+
+    def parameters(self, **more: Any) -> dict[str, Any]:
+        """Its key as statement parameters, with *more* of them."""
+        return {"projection": self.projection, "version": self.version, "generation": self.generation, **more}
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """
+    A row of the bookkeeping.
+
+    `position` is the last that was applied, `event_id` that of the event there
+    ("" if unknown). `lease_until` and `since` are in microseconds since 1970.
+    """
+
+    of: Generation
+    position: int
+    event_id: str
+    log: LogIdentity
+    epoch: int
+    owner: str | None
+    lease_until: int
+    state: str
+    error: str | None
+    error_position: int | None
+    since: int | None
+    served: bool = False
+
+
+class FencedOut(Exception):
+    """Another owner took the projection over; this one must stop writing."""
+
+
+def new_owner() -> str:
+    """A name for a worker that tells whether its process is still there."""
+    return f"{socket.gethostname()}/{os.getpid()}/{uuid4().hex[:12]}"
+
+
+def is_gone(owner: str | None) -> bool:
+    """Whether a worker's process certainly ended; only known for this host."""
+    if owner is None:
+        return False
+    host, pid, _ = owner.split("/")
+    if host != socket.gethostname():
+        return False
+    with suppress(PermissionError):  # alive, and somebody else's
+        try:
+            os.kill(int(pid), 0)
+        except ProcessLookupError:
+            return True
+    return False
+
+
+async def add(connection: AsyncConnection, of: Generation, log: LogIdentity) -> bool:
+    """Begin the bookkeeping of a generation; False if it had begun before."""
+    parameters = of.parameters(log_id=log.log_id, incarnation=log.incarnation)
+    return await _change(connection, "checkpoint_add", parameters)
+
+
+async def get(connection: AsyncConnection, of: Generation) -> Checkpoint | None:
+    """The bookkeeping of a generation."""
+    row = (await connection.execute(_statement(connection, "checkpoint_get"), of.parameters())).mappings().first()
+    return _checkpoint(row) if row else None
+
+
+async def all_of(connection: AsyncConnection) -> list[Checkpoint]:
+    """The bookkeeping of every generation."""
+    rows = (await connection.execute(_statement(connection, "checkpoint_all"))).mappings()
+    return [_checkpoint(row) for row in rows]
+
+
+async def claim(connection: AsyncConnection, of: Generation, owner: str) -> Checkpoint | None:
+    """Become the owner; None while another's lease runs."""
+    before = await get(connection, of)
+    if before is None:
+        return None
+    dead = before.owner if is_gone(before.owner) else owner
+    parameters = of.parameters(owner=owner, dead_owner=dead, lease_us=LEASE_US)
+    claimed = await _change(connection, "checkpoint_claim", parameters)
+    return await get(connection, of) if claimed else None
+
+
+async def fence(connection: AsyncConnection, held: Checkpoint) -> None:
+    """
+    Extend the lease and insist on still being the owner; the first write of a batch.
+
+    Raises:
+        FencedOut: Another owner took over, or moved the checkpoint.
+    """
+    parameters = held.of.parameters(position=held.position, epoch=held.epoch, lease_us=LEASE_US)
+    if not await _change(connection, "checkpoint_fence", parameters):
+        raise FencedOut
+
+
+async def advance(connection: AsyncConnection, held: Checkpoint, through: int, event_id: str) -> None:
+    """Move the checkpoint to *through*, in the transaction of what was applied."""
+    parameters = held.of.parameters(position=held.position, epoch=held.epoch, through=through, event_id=event_id)
+    if not await _change(connection, "checkpoint_advance", parameters):
+        raise FencedOut
+
+
+async def fail(connection: AsyncConnection, held: Checkpoint, state: str, error: str, position: int | None) -> None:
+    """Record that a projection stopped, and why."""
+    parameters = held.of.parameters(epoch=held.epoch, state=state, error=error, error_position=position)
+    await _change(connection, "checkpoint_fail", parameters)
+
+
+async def resume(connection: AsyncConnection, held: Checkpoint) -> None:
+    """Forget why a projection stopped."""
+    await _change(connection, "checkpoint_resume", held.of.parameters(epoch=held.epoch))
+
+
+async def release(connection: AsyncConnection, held: Checkpoint) -> None:
+    """Stop owning, so that another may take over at once."""
+    await _change(connection, "checkpoint_release", held.of.parameters(epoch=held.epoch))
+
+
+async def drop(connection: AsyncConnection, of: Generation) -> None:
+    """Forget a generation."""
+    await _change(connection, "checkpoint_drop", of.parameters())
+
+
+async def served(connection: AsyncConnection, projection: str, version: int) -> tuple[Generation, int] | None:
+    """The generation that answers queries and its checkpoint, in the snapshot of the connection."""
+    statement = _statement(connection, "served_get")
+    row = (await connection.execute(statement, {"projection": projection, "version": version})).first()
+    return (Generation(projection, version, row.generation), row.position) if row else None
+
+
+async def serve(connection: AsyncConnection, of: Generation) -> None:
+    """Point queries at a generation."""
+    await _change(connection, "served_set", of.parameters())
+
+
+async def _change(connection: AsyncConnection, name: str, parameters: Mapping[str, Any]) -> bool:
+    """Run a statement; whether it changed a row."""
+    result = await connection.execute(_statement(connection, name), parameters)
+    return result.rowcount == 1
+
+
+def _statement(connection: AsyncConnection, name: str) -> TextClause:
+    return _load(connection.dialect.name, name)
+
+
+@cache
+def _load(dialect: str, name: str) -> TextClause:
+    return text(files("diptych.read").joinpath("sql", dialect, f"{name}.sql").read_text("utf-8"))
+
+
+def _checkpoint(row: RowMapping) -> Checkpoint:
+    return Checkpoint(
+        Generation(row["projection"], row["version"], row["generation"]),
+        row["position"],
+        row["event_id"],
+        LogIdentity(row["log_id"], row["incarnation"]),
+        row["epoch"],
+        row["owner"],
+        row["lease_until"],
+        row["state"],
+        row["error"],
+        row["error_position"],
+        row["since"],
+        bool(row.get("served", False)),
+    )

@@ -1,0 +1,151 @@
+"""
+Say what the columns of a row are, and store each type alike on every database.
+
+Money is a scaled integer on SQLite and NUMERIC on PostgreSQL, times are UTC,
+text sorts by code point: what goes in comes out, compares and sorts the same.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from enum import Enum
+from typing import Annotated, Any, TypeAlias, TypeVar
+
+import msgspec
+from sqlalchemy import BigInteger, DateTime, Dialect, Numeric, Text
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from diptych.codec import EPOCH, INT64
+
+T = TypeVar("T")
+
+
+class Mark(Enum):
+    """What a column is for."""
+
+    KEY = "key"
+    INDEXED = "indexed"
+    SEARCHED = "searched"
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How many decimal places a `Decimal` column keeps: `Annotated[Decimal, Scale(4)]`. Default 2."""
+
+    places: int
+
+
+Key: TypeAlias = Annotated[T, Mark.KEY]
+"""The column that names the row; exactly one."""
+Indexed: TypeAlias = Annotated[T, Mark.INDEXED]
+"""A column to filter and sort by."""
+Searched: TypeAlias = Annotated[T, Mark.SEARCHED]
+"""A text column whose words are found by `search=`."""
+
+
+class Amount(TypeDecorator[Decimal]):
+    """An exact decimal of a fixed scale. A value with more places is refused, never rounded."""
+
+    impl = Numeric
+    cache_ok = True
+
+    def __init__(self, scale: int) -> None:
+        super().__init__()
+        self.scale = scale
+        self._unit = Decimal(1).scaleb(-scale)
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """A scaled integer on SQLite, NUMERIC elsewhere."""
+        return dialect.type_descriptor(BigInteger() if dialect.name == "sqlite" else Numeric(38, self.scale))
+
+    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> Any:
+        """The stored form."""
+        if value is None:
+            return None
+        exact = Decimal(value)
+        if exact != exact.quantize(self._unit):
+            raise ValueError(
+                f"{exact} has more than {self.scale} decimal places: "
+                "annotate the column as Annotated[Decimal, Scale(n)], or round it in evolve"
+            )
+        if dialect.name != "sqlite":
+            return exact
+        scaled = int(exact.scaleb(self.scale))
+        if scaled not in INT64:
+            raise ValueError(f"{exact} is beyond what a column of scale {self.scale} holds")
+        return scaled
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> Decimal | None:
+        """The value again."""
+        if value is None or dialect.name != "sqlite":
+            return value
+        return Decimal(value).scaleb(-self.scale)
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """An instant in UTC, to the microsecond; a naive time is refused."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Microseconds since 1970 on SQLite, a timestamp with time zone elsewhere."""
+        return dialect.type_descriptor(BigInteger() if dialect.name == "sqlite" else DateTime(timezone=True))
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        """The stored form."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value} has no time zone: use an aware one, datetime.now(UTC)")
+        return (value - EPOCH) // timedelta(microseconds=1) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
+        """The value again."""
+        if value is None:
+            return None
+        return EPOCH + timedelta(microseconds=value) if dialect.name == "sqlite" else value.astimezone(UTC)
+
+
+class ByValue(TypeDecorator[Enum]):
+    """An Enum whose values are text, stored by value."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, kind: type[Enum]) -> None:
+        super().__init__()
+        self.kind = kind
+
+    def process_bind_param(self, value: Enum | None, dialect: Dialect) -> str | None:
+        """The stored form; a plain value of the Enum is taken too."""
+        return None if value is None else self.kind(value).value
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Enum | None:
+        """The value again."""
+        return None if value is None else self.kind(value)
+
+
+class AsJson(TypeDecorator[Any]):
+    """Anything that msgspec knows, as JSON text."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, kind: Any) -> None:
+        super().__init__()
+        self.kind = kind
+        self._decode: Callable[[str], Any] = msgspec.json.Decoder(kind).decode
+
+    @property
+    def _static_cache_key(self) -> Any:
+        return (AsJson, repr(self.kind))
+
+    def process_bind_param(self, value: Any | None, dialect: Dialect) -> str | None:
+        """The stored form."""
+        return None if value is None else msgspec.json.encode(value).decode()
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any | None:
+        """The value again."""
+        return None if value is None else self._decode(value)

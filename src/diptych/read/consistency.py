@@ -1,0 +1,180 @@
+"""
+Read your own writes: answer a query no earlier than what its caller has seen.
+
+A query that names a position waits until its own projection has applied it. The
+answer says which position it was served at, and whether that is too early and
+why: it is never silently stale (P7).
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Generic, TypeVar
+
+from diptych.errors import Behind, LogRewound, NotFound
+from diptych.log import EventStore
+from diptych.read.query import Query, QueryBus
+from diptych.read.wait import Watcher
+from diptych.store.port import LogIdentity
+from diptych.token import Token
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[R]):
+    """
+    What a query returned, and how fresh it is.
+
+    Attributes:
+        position: The position it was served at; None if it read no read model.
+        stale: Whether that is before the position asked for; `reason` says why:
+            "timeout", "faulted", "needs newer code", "not served yet" or "no read model".
+        token: The position as an opaque token; "" where position is None.
+    """
+
+    data: R
+    position: int | None
+    stale: bool = False
+    reason: str | None = None
+    token: str = ""
+
+
+@dataclass(slots=True)
+class Freshness:
+    """What the query under way asked for, and what it was served from so far."""
+
+    position: int
+    deadline: float
+    reason: str | None = None
+    served: list[int] = field(default_factory=list)
+
+    def doubt(self) -> Behind | None:
+        """Why something missing may be there all the same; None where it is missing for certain."""
+        served = min(self.served, default=self.position)
+        if served >= self.position:
+            return None
+        return Behind(position=served, wanted=self.position, reason=self.reason or "timeout")
+
+
+_asked: ContextVar[Freshness | None] = ContextVar("diptych_freshness", default=None)
+
+
+@contextmanager
+def asking(position: int, timeout_s: float) -> Iterator[Freshness]:
+    """Let every read model that is read inside wait for *position*."""
+    freshness = Freshness(position, monotonic() + timeout_s)
+    token = _asked.set(freshness)
+    try:
+        yield freshness
+    finally:
+        _asked.reset(token)
+
+
+async def wait_if_asked(watcher: Watcher, projection: str, version: int) -> None:
+    """Wait for what the query under way asked for, in its projection; note what is too early."""
+    asked = _asked.get()
+    if asked is None:
+        return
+    reached = await watcher.wait(projection, version, asked.position, asked.deadline - monotonic())
+    if reached.stale:
+        asked.reason = reached.reason
+
+
+def note_served(position: int) -> None:
+    """Note the position that rows were read at."""
+    asked = _asked.get()
+    if asked is not None:
+        asked.served.append(position)
+
+
+async def ask(
+    queries: QueryBus, query: Query[R], *, position: int, timeout_s: float, identity: LogIdentity | None
+) -> Answer[R]:
+    """
+    Dispatch a query that is to see everything up to *position*.
+
+    Raises:
+        Behind: It found nothing, and that may be because it was served too early.
+    """
+    with asking(position, timeout_s) as freshness:
+        try:
+            data = await queries.dispatch(query)
+        except NotFound as missing:
+            raise freshness.doubt() or missing from None
+    if data is None and (doubt := freshness.doubt()):
+        raise doubt
+    served = min(freshness.served, default=None)
+    token = Token(served, "", identity.log_id, identity.incarnation).encode() if identity and served is not None else ""
+    if served is None:
+        return Answer(data, None, stale=position > 0, reason="no read model" if position > 0 else None)
+    stale = served < position
+    return Answer(data, served, stale, (freshness.reason or "timeout") if stale else None, token)
+
+
+def position_in(token: Token, identity: LogIdentity) -> int:
+    """
+    The position that a token names in this log.
+
+    Raises:
+        LogRewound: It is of another log, or of one that was restored since.
+    """
+    if (token.log_id, token.incarnation) != (identity.log_id, identity.incarnation):
+        raise LogRewound(
+            who=f"position token {token.position}",
+            why="it was given by another log, or before this one was restored",
+            repair="drop the token and read again without it",
+        )
+    return token.position
+
+
+class ConsistentQueryHandler:
+    """
+    Queries that see what a command just did.
+
+        answer = await consistent.query_after_command(OrdersOf(...), position=receipt.position)
+        if answer.stale: ...
+    """
+
+    def __init__(self, queries: QueryBus, event_store: EventStore) -> None:
+        self._queries, self._event_store = queries, event_store
+
+    async def query_after_command(
+        self,
+        query: Query[R],
+        expected_version: int | None = None,
+        stream_id: str | None = None,
+        timeout: float = 2.0,
+        *,
+        position: int | None = None,
+    ) -> Answer[R]:
+        """
+        Dispatch a query once its projection has seen a position, or a stream's version.
+
+        Args:
+            expected_version: With *stream_id*: wait for that version of it, one that isn't there yet too.
+            timeout: Seconds in all; then the answer comes as it is, and says so.
+            position: From a receipt; instead of a stream's version.
+
+        Raises:
+            ValueError: Neither a position nor a stream with a version was named.
+        """
+        deadline = monotonic() + timeout
+        if position is None:
+            if stream_id is None or expected_version is None:
+                raise ValueError("name a position, or a stream_id with its expected_version")
+            position = await self._position_of(stream_id, expected_version, deadline)
+        wanted = await self._event_store.head() + 1 if position is None else position
+        left = max(0.0, deadline - monotonic()) if position is not None else 0.0
+        return await ask(self._queries, query, position=wanted, timeout_s=left, identity=self._event_store.identity)
+
+    async def _position_of(self, stream_id: str, version: int, deadline: float) -> int | None:
+        """The position of a stream's version, as soon as there is one; None when the time is up."""
+        while True:
+            head = await self._event_store.head()
+            position = await self._event_store.position_of(stream_id, version)
+            if position is not None or monotonic() >= deadline:
+                return position
+            await self._event_store.wait_beyond(head, deadline - monotonic())

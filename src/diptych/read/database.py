@@ -1,0 +1,131 @@
+"""
+Open the read database: snapshots for queries, one writing transaction at a time.
+
+A snapshot sees one moment, whatever is written meanwhile, and can't write. What
+goes wrong because the database is away is `Unavailable`: try again.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from importlib.resources import files
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from diptych.errors import BadDatabase, Unavailable
+from diptych.read.sqlite import url_of
+
+SCHEMA_VERSION = 1
+READERS = 8
+MEMORY = "sqlite:///:memory:"
+
+
+class ReadDatabase:
+    """Where read models and their checkpoints rest; made by `open_read_db`."""
+
+    def __init__(self, readers: AsyncEngine, writer: AsyncEngine) -> None:
+        self._readers, self._writer = readers, writer
+        self._one_writer = asyncio.Lock()
+
+    @property
+    def dialect_name(self) -> str:
+        """Which SQL it speaks."""
+        return self._writer.dialect.name
+
+    @asynccontextmanager
+    async def acquire(self) -> AsyncIterator[AsyncConnection]:
+        """
+        A connection on a read-only snapshot of this moment.
+
+        Raises:
+            Unavailable: The database is away.
+        """
+        with _translated():
+            async with self._readers.connect() as connection:
+                # The first read fixes the snapshot, not BEGIN.
+                await connection.exec_driver_sql("BEGIN; SELECT 1 FROM diptych_served LIMIT 1")
+                yield connection
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[AsyncConnection]:
+        """
+        A connection in a writing transaction: committed at the end, rolled back on an error.
+
+        Raises:
+            Unavailable: The database is away; nothing was written.
+        """
+        async with self._one_writer:
+            with _translated():
+                async with self._writer.connect() as connection:
+                    await connection.exec_driver_sql("BEGIN IMMEDIATE")
+                    yield connection
+                    await connection.commit()
+
+
+@asynccontextmanager
+async def open_read_db(url: str) -> AsyncIterator[ReadDatabase]:
+    """
+    Open a read database for as long as the block runs; it is made where there is none.
+
+    Args:
+        url: `sqlite:///relative.db`, `sqlite:////absolute.db`, or `sqlite:///:memory:`
+            for one that goes when the block ends.
+
+    Raises:
+        BadDatabase: The URL names nothing that can be opened, or a schema of newer code.
+    """
+    if url == MEMORY:
+        with TemporaryDirectory(prefix="diptych-") as folder:
+            async with open_read_db(f"sqlite:///{folder}/read.db") as read_db:
+                yield read_db
+        return
+    path = _path(url)
+    readers = create_async_engine(url_of(path, query_only=True), pool_size=READERS, max_overflow=0)
+    writer = create_async_engine(url_of(path, query_only=False), pool_size=1, max_overflow=0)
+    try:
+        read_db = ReadDatabase(readers, writer)
+        await _create_schema(read_db)
+        yield read_db
+    finally:
+        await readers.dispose()
+        await writer.dispose()
+
+
+def _path(url: str) -> Path:
+    scheme, slashes, path = url.partition(":///")
+    if scheme != "sqlite" or not slashes or not path:
+        raise BadDatabase(f"{url!r} is no read database: write sqlite:///relative.db or sqlite:////absolute.db")
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    return Path(path)
+
+
+async def _create_schema(read_db: ReadDatabase) -> None:
+    """Bring the schema to this code's version, one numbered file after another."""
+    try:
+        async with read_db.begin() as connection:
+            found = (await connection.exec_driver_sql("PRAGMA user_version")).scalar_one()
+            if found > SCHEMA_VERSION:
+                raise BadDatabase(
+                    f"the read database has schema {found}, this code knows {SCHEMA_VERSION}: use newer code with it"
+                )
+            for number in range(found + 1, SCHEMA_VERSION + 1):
+                script = files("diptych.read").joinpath("sql", "sqlite", f"schema_{number:04}.sql").read_text("utf-8")
+                await connection.exec_driver_sql(f"{script}; PRAGMA user_version = {number}")
+    except Unavailable as error:
+        if "not a database" in str(error):
+            raise BadDatabase(f"the file is no SQLite database: {error}") from error
+        raise
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Errors that mean *away* as `Unavailable`; the others as they are."""
+    try:
+        yield
+    except (OperationalError, PoolTimeoutError) as error:
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        raise Unavailable(f"the read database can't be used now: {cause}") from error

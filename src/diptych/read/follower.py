@@ -1,0 +1,160 @@
+"""
+Move one generation of a projection along the log: own it, apply a batch, advance.
+
+A batch and its checkpoint commit in one transaction: a crash repeats nothing
+and skips nothing (P6). Only the owner of the lease can write.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from diptych.errors import LogRewound
+from diptych.event import RecordedEvent
+from diptych.log import EventStore
+from diptych.read import checkpoint
+from diptych.read.checkpoint import Checkpoint, FencedOut, Generation
+from diptych.read.database import ReadDatabase
+from diptych.read.projection import AnyProjection, type_names
+from diptych.read.projector import projector
+from diptych.read.wait import Watcher
+from diptych.store.port import Page
+
+
+class Follower:
+    """
+    One generation of a projection, and the log it follows.
+
+    Args:
+        watcher: Told of every move.
+        publish: Serve this generation once it has seen what the log held when it was claimed.
+    """
+
+    def __init__(
+        self,
+        event_store: EventStore,
+        read_db: ReadDatabase,
+        projection: AnyProjection,
+        of: Generation,
+        watcher: Watcher,
+        *,
+        publish: bool,
+    ) -> None:
+        self.of = of
+        self.held: Checkpoint | None = None
+        self.projector = projector(projection, of)
+        self._event_store, self._read_db, self._watcher = event_store, read_db, watcher
+        self._types = type_names(projection)
+        self._publish_at: int | None = None
+        self._publish = publish
+
+    async def claim(self, owner: str) -> bool:
+        """
+        Become the owner, if nobody else is.
+
+        Raises:
+            LogRewound: The checkpoint is not a place in this log.
+        """
+        async with self._read_db.begin() as connection:
+            self.held = await checkpoint.claim(connection, self.of, owner)
+        if self.held is None:
+            return False
+        await self._check_place(self.held)
+        self._publish_at = await self._event_store.head() if self._publish else None
+        return True
+
+    async def read(self, limit: int) -> Page | None:
+        """The next batch; None where there is nothing to do yet."""
+        held = self._owned()
+        page = await self._event_store.page(held.position, limit=limit, types=self._types)
+        return page if page.through > held.position or self._is_due(page.through) else None
+
+    async def apply(self, page: Page) -> None:
+        """Write a batch's effect and its checkpoint, or nothing at all."""
+        held = self._owned()
+        events = self._decoded(page)
+        event_id = await self._id_at(page)
+        async with self._read_db.begin() as connection:
+            await checkpoint.fence(connection, held)
+            if events:
+                await self.projector.apply(connection, events)
+            await checkpoint.advance(connection, held, page.through, event_id)
+            if self._is_due(page.through):
+                await checkpoint.serve(connection, self.of)
+        self._moved(page.through)
+
+    async def wait_beyond(self, position: int, timeout_s: float) -> None:
+        """Return soon after the log may hold something new."""
+        await self._event_store.wait_beyond(position, timeout_s)
+
+    async def keep(self) -> None:
+        """Extend the lease while there is nothing to apply."""
+        async with self._read_db.begin() as connection:
+            await checkpoint.fence(connection, self._owned())
+
+    async def fail(self, state: str, error: str, position: int | None) -> None:
+        """Record why this generation stopped, for everybody to see; what precedes the failure is served."""
+        if self.held is not None:
+            async with self._read_db.begin() as connection:
+                await checkpoint.fail(connection, self.held, state, error, position)
+                if self._publish_at is not None:
+                    await checkpoint.serve(connection, self.of)
+            self._publish_at = None
+            self._watcher.look()
+
+    async def resume(self) -> None:
+        """Take back that this generation stopped."""
+        if self.held is not None:
+            async with self._read_db.begin() as connection:
+                await checkpoint.resume(connection, self.held)
+
+    async def release(self) -> None:
+        """Stop owning."""
+        if self.held is not None:
+            async with self._read_db.begin() as connection:
+                await checkpoint.release(connection, self.held)
+            self.held = None
+
+    def _owned(self) -> Checkpoint:
+        if self.held is None:
+            raise FencedOut
+        return self.held
+
+    def _is_due(self, through: int) -> bool:
+        return self._publish_at is not None and through >= self._publish_at
+
+    def _moved(self, through: int) -> None:
+        self.held = replace(self._owned(), position=through)
+        if self._is_due(through):
+            self._publish_at = None
+        self._watcher.look()
+
+    def _decoded(self, page: Page) -> Sequence[RecordedEvent[Any]]:
+        events = [self._event_store.decode(stored) for stored in page.events]
+        for event in events:
+            self._event_store.codec.require(event)
+        return events
+
+    async def _id_at(self, page: Page) -> str:
+        if page.events and page.events[-1].position == page.through:
+            return page.events[-1].id
+        there = await self._event_store.store.event_at(page.through)
+        return there.id if there else ""
+
+    async def _check_place(self, held: Checkpoint) -> None:
+        """A checkpoint of another log, ahead of this one, or on a dead branch is refused, never skipped over."""
+        if held.log != self._event_store.identity:
+            raise _rewound(held, f"it was built from log {held.log.log_id} incarnation {held.log.incarnation}")
+        if held.position == 0:
+            return
+        there = await self._event_store.store.event_at(held.position)
+        if held.event_id and (there is None or there.id != held.event_id):
+            raise _rewound(held, f"the log has no event {held.event_id} at position {held.position}")
+
+
+def _rewound(held: Checkpoint, why: str) -> LogRewound:
+    return LogRewound(
+        who=f"projection {held.of.projection!r} at position {held.position}",
+        why=why,
+        repair="put the log back that it was built from, or rebuild the projection",
+    )

@@ -1,0 +1,222 @@
+"""
+Read rows: one by its key, or a page of those that match.
+
+Filters and sorts come from a closed list, the columns that the row marks. Rows,
+their pointer and their position are read in one snapshot.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+import msgspec
+from sqlalchemy import ColumnElement, Select, Table, and_, func, or_, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from diptych.codec import check
+from diptych.errors import InvalidQuery, Malformed
+from diptych.read.database import ReadDatabase
+from diptych.read.page import Cursor, PaginatedResult, digest_of
+from diptych.read.search import fts5
+from diptych.read.shape import POSITION, ROW, Shape
+
+Row = TypeVar("Row")
+PAGES, PAGE_SIZES = range(1, 1_000_000_001), range(1, 101)
+
+
+class Served(Protocol):
+    """What a read model reads: a shape, and where its rows are just now."""
+
+    shape: Shape
+    projection: str
+    version: int
+
+    async def table(self, connection: AsyncConnection) -> tuple[Table, int]:
+        """The physical table and its position, in the snapshot of *connection*."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A read-only moment of a read model, for statements of one's own."""
+
+    conn: AsyncConnection
+    table: Table
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """How a page is sorted: a column or the position, either way round."""
+
+    text: str
+    column: str
+    descending: bool
+
+
+class ReadModel(Generic[Row]):
+    """
+    The rows that a projection keeps.
+
+    Args:
+        ready: Awaited before every read, such as for a position that was asked for.
+        served: Told the position of every read.
+    """
+
+    def __init__(
+        self,
+        read_db: ReadDatabase,
+        view: Served,
+        *,
+        ready: Callable[[], Awaitable[None]] | None = None,
+        served: Callable[[int], None] | None = None,
+    ) -> None:
+        self._read_db, self._view = read_db, view
+        self._ready, self._served = ready, served
+
+    async def get(self, key: Any) -> Row | None:
+        """The row of a key; None where there is none."""
+        shape = self._view.shape
+        async with self.snapshot() as at:
+            columns = [at.table.c[name] for name in shape.names]
+            found = (await at.conn.execute(select(*columns).where(at.table.c[shape.key.name] == key))).first()
+        row: Row | None = None if found is None else shape.row(found)
+        return row
+
+    async def page(
+        self,
+        where: Mapping[str, Any] | None = None,
+        *,
+        search: str | None = None,
+        order_by: str | None = None,
+        page: int = 1,
+        page_size: int = 20,
+        cursor: str | None = None,
+    ) -> PaginatedResult[Row]:
+        """
+        A page of the rows that match, newest first unless ordered otherwise.
+
+        Args:
+            where: Values that key or indexed columns must have; a None filters nothing.
+            search: Words that must all occur, "quoted words" side by side; the last word may go on.
+                None searches nothing, and a text without a word finds nothing.
+            order_by: A key or indexed column, with "-" before it for descending; nulls come last.
+            page: 1 is the first, 1,000,000,000 the last that may be asked for.
+            page_size: 1 to 100.
+            cursor: From the page before: goes on behind it, without counting; *page* then doesn't matter.
+
+        Raises:
+            NotStorable: A value to filter by that no column can hold.
+            InvalidQuery: A column that isn't listed, a page that can't be, or a cursor of another question.
+            Malformed: A cursor of nobody's.
+        """
+        filters = {name: value for name, value in (where or {}).items() if value is not None}
+        order = self._order(order_by)
+        self._check(filters, page, page_size)
+        digest = digest_of([filters, search])
+        after = None if cursor is None else Cursor.decode(cursor)
+        if after is not None:
+            after.check(order.text, digest)
+        async with self.snapshot() as at:
+            matching = self._matching(at.table, filters, search)
+            if matching is None:
+                return PaginatedResult([], 0 if after is None else None, page, page_size)
+            total = None if after else await _count(at, matching)
+            offset = 0 if after else (page - 1) * page_size
+            statement = self._select(at.table, matching, order, after).limit(page_size + 1).offset(offset)
+            rows = (await at.conn.execute(statement)).all()
+        items = [self._view.shape.row(row[:-1]) for row in rows[:page_size]]
+        end = rows[page_size - 1] if len(rows) > page_size else None
+        return PaginatedResult(items, total, page, page_size, self._cursor(order, digest, end))
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Snapshot]:
+        """The served table, for statements of one's own on one moment."""
+        if self._ready is not None:
+            await self._ready()
+        async with self._read_db.acquire() as connection:
+            table, position = await self._view.table(connection)
+            if self._served is not None:
+                self._served(position)
+            yield Snapshot(connection, table, position)
+
+    def _check(self, filters: Mapping[str, Any], page: int, page_size: int) -> None:
+        for name in filters:
+            if name not in self._view.shape.listed:
+                raise InvalidQuery(f"no filter {name!r}", allowed=self._view.shape.listed)
+        check(dict(filters), "the filter")
+        for what, number, allowed in (("page", page, PAGES), ("page_size", page_size, PAGE_SIZES)):
+            if number not in allowed:
+                raise InvalidQuery(f"{what} {number}: {allowed[0]} to {allowed[-1]}")
+
+    def _order(self, order_by: str | None) -> Order:
+        if order_by is None:
+            return Order("", POSITION, descending=True)
+        column = order_by.removeprefix("-")
+        if column not in self._view.shape.listed:
+            raise InvalidQuery(f"no order {order_by!r}", allowed=self._view.shape.listed)
+        return Order(order_by, column, descending=order_by.startswith("-"))
+
+    def _matching(
+        self, table: Table, filters: Mapping[str, Any], search: str | None
+    ) -> list[ColumnElement[bool]] | None:
+        """The conditions; None where nothing can match."""
+        conditions: list[ColumnElement[bool]] = [table.c[name] == value for name, value in filters.items()]
+        if search is None:
+            return conditions
+        if not self._view.shape.searched:
+            raise InvalidQuery(f"{self._view.projection} has no searched columns: mark one as Searched[str]")
+        query = fts5(search)
+        if query is None:
+            return None
+        rows = f'SELECT rowid FROM "{table.name}_search" WHERE "{table.name}_search" MATCH :words'
+        conditions.append(text(f'"{table.name}".{ROW} IN ({rows})').bindparams(words=query))  # type: ignore[arg-type]
+        return conditions
+
+    def _select(
+        self, table: Table, matching: list[ColumnElement[bool]], order: Order, after: Cursor | None
+    ) -> Select[Any]:
+        """The rows that match, each with its position, in order."""
+        column, position, key = table.c[order.column], table.c[POSITION], table.c[self._view.shape.key.name]
+        columns = [table.c[name] for name in self._view.shape.names]
+        statement = select(*columns, position).where(*matching)
+        if after is not None:
+            statement = statement.where(_behind(column, position, key, order, self._decoded(after, order)))
+        ranks = [column.desc() if order.descending else column.asc()]
+        if order.column != POSITION:
+            ranks[0] = ranks[0].nulls_last()
+            ranks.append(position.desc())
+        return statement.order_by(*ranks, key.asc())
+
+    def _cursor(self, order: Order, digest: str, end: Any | None) -> str | None:
+        if end is None:
+            return None
+        names = self._view.shape.names
+        value = end[-1] if order.column == POSITION else end[names.index(order.column)]
+        return Cursor(order.text, digest, value, end[-1], end[names.index(self._view.shape.key.name)]).encode()
+
+    def _decoded(self, cursor: Cursor, order: Order) -> Cursor:
+        """The cursor's values in the types of their columns."""
+        kinds = {column.name: column.kind | None for column in self._view.shape.columns} | {POSITION: int}
+        try:
+            value = msgspec.convert(cursor.value, kinds[order.column])
+            key = msgspec.convert(cursor.key, self._view.shape.key.kind)
+        except msgspec.ValidationError as error:
+            raise Malformed("cursor", "its values are of other types") from error
+        return msgspec.structs.replace(cursor, value=value, key=key)
+
+
+def _behind(column: Any, position: Any, key: Any, order: Order, after: Cursor) -> ColumnElement[bool]:
+    """What comes behind a place in the order: column, then newest first, then key; nulls last."""
+    tie = or_(position < after.position, and_(position == after.position, key > after.key))
+    if order.column == POSITION:
+        return tie
+    if after.value is None:
+        return and_(column.is_(None), tie)
+    further = column < after.value if order.descending else column > after.value
+    return or_(further, column.is_(None), and_(column == after.value, tie))
+
+
+async def _count(at: Snapshot, matching: list[ColumnElement[bool]]) -> int:
+    statement = select(func.count()).select_from(at.table).where(*matching)
+    return (await at.conn.execute(statement)).scalar_one()

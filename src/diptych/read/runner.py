@@ -1,0 +1,144 @@
+"""
+Keep one projection in step: claim it, follow the log, and never die of an error.
+
+    claim ──► follow ──► (nothing new) wait ──► follow …
+                │
+                ├─ away (a database can't be reached): back off and claim again, for ever
+                ├─ fenced out: another owner writes now; stand by
+                └─ failing: halve the batch down to the guilty event, retry it a
+                   bounded number of times, then stand still as `faulted` (P9)
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Coroutine
+from contextlib import suppress
+from time import monotonic
+from typing import Any
+
+from diptych.errors import DiptychError, LogRewound, NewerSchema, Unavailable, Unreadable
+from diptych.read.checkpoint import LEASE_S, FencedOut, new_owner
+from diptych.read.follower import Follower
+from diptych.store.port import Page
+
+logger = logging.getLogger("diptych.projection")
+
+BATCH_EVENTS = 5_000
+BATCH_S = LEASE_S / 3
+TRIES = 4
+BACK_OFF_S = (0.05, 5.0)
+
+
+class Runner:
+    """The endless task of one projection. `run` ends when `stop` was called."""
+
+    def __init__(self, follower: Follower) -> None:
+        self.follower = follower
+        self._owner = new_owner()
+        self._stop, self._retry = asyncio.Event(), asyncio.Event()
+        self._limit = BATCH_EVENTS
+        self._failures = 0
+        self._pauses = 0
+
+    @property
+    def _name(self) -> str:
+        return self.follower.of.projection
+
+    async def run(self) -> None:
+        """Follow the log until stopped; the batch under way is finished, the lease let go."""
+        while not self._stop.is_set():
+            try:
+                await self._follow()
+            except Unavailable as error:
+                logger.warning("projection %s waits, a database is away: %s", self._name, error)
+                await self._back_off()
+            except FencedOut:
+                logger.warning("projection %s was taken over by another worker; standing by", self._name)
+                self.follower.held = None
+            except Exception as error:
+                await self._stand_still(error, None)
+        with suppress(Unavailable):  # the lease then runs out by itself
+            await self.follower.release()
+
+    def stop(self) -> None:
+        """Ask `run` to end."""
+        self._stop.set()
+
+    async def retry(self) -> None:
+        """Try a failing event again, and do so with a fresh count."""
+        await self.follower.resume()
+        self._failures = 0
+        self._retry.set()
+
+    async def _follow(self) -> None:
+        if not await self.follower.claim(self._owner):
+            await self._pause(asyncio.sleep(LEASE_S / 3))
+            return
+        while not self._stop.is_set():
+            page = await self.follower.read(self._limit)
+            if page is None:
+                await self._idle()
+            else:
+                await self._apply(page)
+            self._pauses = 0
+
+    async def _idle(self) -> None:
+        position = self.follower.held.position if self.follower.held else 0
+        waiting_since = monotonic()
+        await self._pause(self.follower.wait_beyond(position, LEASE_S / 3))
+        if monotonic() - waiting_since >= LEASE_S / 4:
+            await self.follower.keep()
+
+    async def _apply(self, page: Page) -> None:
+        began = monotonic()
+        try:
+            await self.follower.apply(page)
+        except (Unavailable, FencedOut):
+            raise
+        except Exception as error:
+            await self._failed(page, error)
+        else:
+            self._failures = 0
+            took_long = monotonic() - began > BATCH_S
+            self._limit = max(1, self._limit // 2) if took_long else min(BATCH_EVENTS, self._limit * 2)
+
+    async def _failed(self, page: Page, error: Exception) -> None:
+        """Nothing of the batch was written: come closer to the guilty event, or try it again."""
+        if len(page.events) > 1:
+            self._limit = len(page.events) // 2
+            return
+        self._failures += 1
+        if self._failures < TRIES and not isinstance(error, NewerSchema):
+            await self._back_off()
+            return
+        await self._stand_still(error, page.events[0].position if page.events else None)
+
+    async def _stand_still(self, error: Exception, position: int | None) -> None:
+        """Say what is wrong and wait until someone asks to try again."""
+        state = "needs newer code" if isinstance(error, NewerSchema) else "faulted"
+        text = str(error) if isinstance(error, DiptychError) else f"{type(error).__name__}: {error}"
+        expected = isinstance(error, LogRewound | Unreadable)
+        logger.error(
+            "projection %s is %s at %s: %s", self._name, state, position, text, exc_info=None if expected else error
+        )
+        with suppress(Unavailable):
+            await self.follower.fail(state, text, position)
+        self._retry.clear()
+        await self._pause(self._retry.wait())
+
+    async def _back_off(self) -> None:
+        least, most = BACK_OFF_S
+        pause = min(most, least * 2**self._pauses) * random.uniform(0.5, 1)
+        self._pauses += 1
+        await self._pause(asyncio.sleep(pause))
+
+    async def _pause(self, until: Coroutine[Any, Any, Any]) -> None:
+        """Wait for something, or for `stop`."""
+        waiting = [asyncio.ensure_future(until), asyncio.ensure_future(self._stop.wait())]
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waiting:
+                task.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)

@@ -1,0 +1,40 @@
+"""
+Find rows by their words, the same on every database.
+
+One tokenizer for what is stored and what is asked: compatibility forms and
+case are folded, marks dropped, runs of letters and digits are the words. What a
+user types never reaches the query language: only words of that form do.
+"""
+
+import re
+import unicodedata
+
+_WORD = re.compile(r"[^\W_]+")
+_TERM = re.compile(r'"([^"]*)"?|(\S+)')
+
+
+def words(text: str) -> list[str]:
+    """The words of a text, folded: "Queso Cabrálés" gives queso and cabrales."""
+    if not text.isascii():
+        decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+        text = "".join(character for character in decomposed if not unicodedata.combining(character))
+    return _WORD.findall(text.lower())
+
+
+def terms(query: str) -> list[list[str]]:
+    """What a search asks for: each quoted phrase, and each single word, as its words."""
+    found = [words(quoted or plain) for quoted, plain in _TERM.findall(query)]
+    return [term for term in found if term]
+
+
+def ends_open(query: str) -> bool:
+    """Whether the last term may be continued: it isn't closed by a quote."""
+    return not query.rstrip().endswith('"')
+
+
+def fts5(query: str) -> str | None:
+    """The FTS5 form of a search: every term, the last as a prefix; None for no words at all."""
+    found = [f'"{" ".join(term)}"' for term in terms(query)]
+    if not found:
+        return None
+    return " AND ".join(found) + ("*" if ends_open(query) else "")

@@ -1,0 +1,205 @@
+"""
+Derive a table from a row class: its columns, its key, what is indexed and what is searched.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from enum import Enum
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    Double,
+    Float,
+    Index,
+    MetaData,
+    Numeric,
+    Table,
+    Text,
+    Uuid,
+)
+from sqlalchemy.types import TypeEngine
+
+from diptych.errors import BadProjection
+from diptych.read.columns import Amount, AsJson, ByValue, Mark, Scale, UtcTime
+
+POSITION = "_position"
+WORDS = "_words"
+ROW = "_row"
+
+_PLAIN: dict[Any, Callable[[], TypeEngine[Any]]] = {
+    str: Text,
+    int: BigInteger,
+    float: Double,
+    bool: Boolean,
+    date: Date,
+    datetime: UtcTime,
+    UUID: Uuid,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnShape:
+    """A column: the Python type of its values, and what it is for."""
+
+    name: str
+    kind: Any
+    optional: bool
+    marks: frozenset[Mark]
+    type: TypeEngine[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """
+    The table of a row class, under its logical name.
+
+    Beside the row's own columns it has `_position`, where the event that made
+    the row stands, and `_words`, what a search looks through, if it is searched.
+    """
+
+    name: str
+    row_type: Any
+    columns: tuple[ColumnShape, ...]
+    key: ColumnShape
+
+    @staticmethod
+    def of(row_type: Any, name: str) -> "Shape":
+        """
+        The shape of a frozen dataclass or msgspec Struct.
+
+        Raises:
+            BadProjection: It has no key or several, or a column of a type that isn't known.
+        """
+        columns = tuple(_column(row_type, each, hint) for each, hint in _hints(row_type).items())
+        keys = [column for column in columns if Mark.KEY in column.marks]
+        if len(keys) != 1:
+            raise BadProjection(
+                f"{row_type.__name__} has {len(keys)} keys: mark exactly one column, such as `order_id: Key[str]`"
+            )
+        return Shape(name, row_type, columns, keys[0])
+
+    @staticmethod
+    def of_table(table: Table, name: str) -> "Shape":
+        """
+        The shape of rows that are dicts, from a SQLAlchemy table: its primary key, the columns
+        with `index=True`, and those with `info={"searched": True}`.
+
+        Raises:
+            BadProjection: Its primary key isn't one column.
+        """
+        columns = tuple(_declared(column) for column in table.columns)
+        keys = [column for column in columns if Mark.KEY in column.marks]
+        if len(keys) != 1:
+            raise BadProjection(f"table {table.name} has {len(keys)} primary key columns: exactly one names the row")
+        return Shape(name, dict, columns, keys[0])
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The row's own columns, in order."""
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def listed(self) -> tuple[str, ...]:
+        """The columns that may be filtered and sorted by."""
+        return tuple(column.name for column in self.columns if column.marks & {Mark.KEY, Mark.INDEXED})
+
+    @property
+    def searched(self) -> tuple[str, ...]:
+        """The columns that a search looks through."""
+        return tuple(column.name for column in self.columns if Mark.SEARCHED in column.marks)
+
+    def table(self, name: str, metadata: MetaData) -> Table:
+        """The physical table of this shape, without its secondary indexes."""
+        own = [
+            Column(column.name, column.type, primary_key=column is self.key, nullable=column.optional)
+            for column in self.columns
+        ]
+        hidden: list[Column[Any]] = [Column(POSITION, BigInteger, nullable=False)]
+        if self.searched:
+            hidden.append(Column(WORDS, Text, nullable=False))
+        return Table(name, metadata, *own, *hidden)
+
+    def indexes(self, table: Table) -> list[Index]:
+        """The secondary indexes of a physical table: one for each indexed column, and one for the newest first."""
+        indexed = [column.name for column in self.columns if Mark.INDEXED in column.marks]
+        return [Index(f"{table.name}_{name}", table.c[name], table.c[POSITION]) for name in indexed] + [
+            Index(f"{table.name}{POSITION}", table.c[POSITION])
+        ]
+
+    def value(self, row: Any, name: str) -> Any:
+        """A column's value in a row."""
+        return row.get(name) if self.row_type is dict else getattr(row, name)
+
+    def key_of(self, row: Any) -> Any:
+        """The key of a row."""
+        return self.value(row, self.key.name)
+
+    def row(self, values: Sequence[Any]) -> Any:
+        """A row from its column values, in order."""
+        return self.row_type(**dict(zip(self.names, values, strict=True)))
+
+
+def _hints(row_type: Any) -> dict[str, Any]:
+    if not (is_dataclass(row_type) or (isinstance(row_type, type) and issubclass(row_type, msgspec.Struct))):
+        raise BadProjection(f"{row_type!r} is no row: make it a frozen dataclass or a msgspec.Struct")
+    names = [f.name for f in fields(row_type)] if is_dataclass(row_type) else list(row_type.__struct_fields__)
+    hints = get_type_hints(row_type, include_extras=True)
+    return {name: hints[name] for name in names}
+
+
+def _column(row_type: Any, name: str, hint: Any) -> ColumnShape:
+    marks: set[Mark] = set()
+    scale, kind, optional = 2, hint, False
+    while True:
+        if get_origin(kind) is Annotated:
+            kind, *metadata = get_args(kind)
+            marks |= {each for each in metadata if isinstance(each, Mark)}
+            scale = next((each.places for each in metadata if isinstance(each, Scale)), scale)
+        elif get_origin(kind) in (Union, UnionType) and type(None) in get_args(kind) and len(get_args(kind)) == 2:
+            kind = next(each for each in get_args(kind) if each is not type(None))
+            optional = True
+        else:
+            break
+    where = f"{row_type.__name__}.{name}"
+    if name.startswith("_"):
+        raise BadProjection(f"{where}: names that begin with _ are Diptych's own")
+    if Mark.SEARCHED in marks and kind is not str:
+        raise BadProjection(f"{where} is searched and no text: only str columns have words")
+    if Mark.KEY in marks and optional:
+        raise BadProjection(f"{where} is the key and optional: a row always has its key")
+    return ColumnShape(name, kind, optional, frozenset(marks), _type(where, kind, scale))
+
+
+def _declared(column: Column[Any]) -> ColumnShape:
+    """A column as it was declared, but for types that would not be exact on every database."""
+    kind: TypeEngine[Any] = column.type
+    if isinstance(kind, Numeric) and not isinstance(kind, Float):
+        kind = Amount(2 if kind.scale is None else kind.scale)
+    elif isinstance(kind, DateTime):
+        kind = UtcTime()
+    roles = {Mark.KEY: column.primary_key, Mark.INDEXED: column.index, Mark.SEARCHED: column.info.get("searched")}
+    marks = frozenset(mark for mark, wanted in roles.items() if wanted)
+    return ColumnShape(column.name, kind.python_type, bool(column.nullable), marks, kind)
+
+
+def _type(where: str, kind: Any, scale: int) -> TypeEngine[Any]:
+    if kind in _PLAIN:
+        return _PLAIN[kind]()
+    if kind is Decimal:
+        return Amount(scale)
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return ByValue(kind)
+    try:
+        return AsJson(kind)
+    except TypeError as error:
+        raise BadProjection(f"{where} can't be a column: {error}") from error

@@ -1,0 +1,6 @@
+-- Begin a projection's bookkeeping at the start of the log; a row that is there stays.
+-- Relies on the primary key.
+INSERT INTO diptych_checkpoint
+    (projection, version, generation, position, event_id, log_id, incarnation, epoch, lease_until, state)
+VALUES (:projection, :version, :generation, 0, '', :log_id, :incarnation, 0, 0, 'new')
+ON CONFLICT (projection, version, generation) DO NOTHING;

@@ -1,0 +1,8 @@
+-- The bookkeeping of every projection, and which generation of it is served.
+-- A full scan: there is a handful of rows.
+SELECT c.projection, c.version, c.generation, c.position, c.event_id, c.log_id, c.incarnation,
+       c.epoch, c.owner, c.lease_until, c.state, c.error, c.error_position, c.since,
+       s.generation IS NOT NULL AS served
+FROM diptych_checkpoint AS c
+LEFT JOIN diptych_served AS s USING (projection, version, generation)
+ORDER BY c.projection, c.version, c.generation;

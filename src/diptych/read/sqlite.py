@@ -1,0 +1,258 @@
+"""
+Let SQLAlchemy's asyncio speak to SQLite through apsw, each connection in a thread of its own.
+
+apsw bundles a current SQLite: the log and the read models run on the same one.
+An execution is one hop to the thread, which runs the statement and fetches all
+its rows. Transactions are begun by the one who opens them, never implicitly.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+import apsw
+from sqlalchemy import URL, pool
+from sqlalchemy.dialects import registry
+from sqlalchemy.dialects.sqlite.base import SQLiteDialect
+from sqlalchemy.util import await_
+
+T = TypeVar("T")
+
+BUSY_TIMEOUT_MS = 5_000
+PRAGMAS = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
+
+
+registry.register("sqlite.apsw", __name__, "ApswDialect")
+
+
+def url_of(path: Path, *, query_only: bool) -> URL:
+    """What SQLAlchemy makes an engine of; *query_only* connections can't write."""
+    return URL.create("sqlite+apsw", database=str(path), query={"query_only": str(int(query_only))})
+
+
+class Error(Exception):
+    """The root of the DB-API's errors, as SQLAlchemy knows them by name."""
+
+
+class DatabaseError(Error):
+    """The database refused."""
+
+
+class OperationalError(DatabaseError):
+    """Busy, full, away: nothing is wrong with the statement."""
+
+
+class IntegrityError(DatabaseError):
+    """A constraint refused."""
+
+
+class ProgrammingError(DatabaseError):
+    """The statement is wrong."""
+
+
+_OPERATIONAL = (
+    apsw.BusyError,
+    apsw.LockedError,
+    apsw.FullError,
+    apsw.IOError,
+    apsw.CantOpenError,
+    apsw.ReadOnlyError,
+    apsw.InterruptError,
+    apsw.NoMemError,
+    apsw.CorruptError,
+    apsw.NotADBError,
+    apsw.ProtocolError,
+    apsw.ConnectionClosedError,
+)
+
+
+def translated(error: apsw.Error) -> DatabaseError:
+    """apsw's error as the DB-API names it."""
+    if isinstance(error, _OPERATIONAL):
+        kind: type[DatabaseError] = OperationalError
+    elif isinstance(error, apsw.ConstraintError | apsw.MismatchError | apsw.TooBigError):
+        kind = IntegrityError
+    else:
+        kind = ProgrammingError
+    return kind(str(error))
+
+
+class Connection:
+    """A DB-API connection as SQLAlchemy's greenlets call it; each call hops to its thread."""
+
+    def __init__(self, path: str, *, query_only: bool) -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="diptych-read")
+        try:
+            self.raw = self.run(lambda: _connect(path, query_only=query_only))
+        except BaseException:
+            self._thread.shutdown(wait=False)
+            raise
+
+    def run(self, work: Callable[[], T]) -> T:
+        """Do something in the connection's thread and wait for it, as a greenlet."""
+        try:
+            return await_(_uncancelled(asyncio.get_running_loop().run_in_executor(self._thread, work)))
+        except apsw.Error as error:
+            raise translated(error) from error
+
+    def cursor(self) -> "Cursor":
+        """A cursor on it."""
+        return Cursor(self)
+
+    def commit(self) -> None:
+        """End a transaction, if there is one."""
+        if self.raw.in_transaction:
+            self.run(lambda: self.raw.execute("COMMIT"))
+
+    def rollback(self) -> None:
+        """Undo a transaction, if there is one."""
+        if self.raw.in_transaction:
+            self.run(lambda: self.raw.execute("ROLLBACK"))
+
+    def close(self) -> None:
+        """Close it and end its thread."""
+        self.run(self.raw.close)
+        self._thread.shutdown(wait=False)
+
+    def terminate(self) -> None:
+        """Close it without waiting."""
+        self._thread.submit(self.raw.close)
+        self._thread.shutdown(wait=False)
+
+
+class Cursor:
+    """A DB-API cursor; all rows of a statement are fetched when it is executed."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._rows: Iterator[Any] = iter(())
+        self.description: Sequence[tuple[Any, ...]] | None = None
+        self.rowcount = -1
+        self.lastrowid = 0
+        self.arraysize = 1
+
+    def execute(self, statement: str, parameters: Sequence[Any] = ()) -> None:
+        """Run a statement and fetch its rows."""
+        self._take(self._connection.run(lambda: _execute(self._connection.raw, statement, parameters)))
+
+    def executemany(self, statement: str, parameters: Sequence[Sequence[Any]]) -> None:
+        """Run a statement once for each set of parameters, in one hop."""
+        self._take(self._connection.run(lambda: _execute_many(self._connection.raw, statement, parameters)))
+
+    def fetchone(self) -> Any | None:
+        """The next row."""
+        return next(self._rows, None)
+
+    def fetchmany(self, size: int | None = None) -> list[Any]:
+        """The next rows."""
+        return [row for _, row in zip(range(size or self.arraysize), self._rows, strict=False)]
+
+    def fetchall(self) -> list[Any]:
+        """The rows that are left."""
+        return list(self._rows)
+
+    def close(self) -> None:
+        """Forget the rows."""
+        self._rows = iter(())
+
+    async def _async_soft_close(self) -> None:
+        """Asked by SQLAlchemy before rows are read outside a greenlet; they are all here already."""
+
+    def setinputsizes(self, *sizes: Any) -> None:
+        """SQLite takes values of any size."""
+
+    def setoutputsize(self, size: Any, column: Any = None) -> None:
+        """SQLite gives values of any size."""
+
+    def _take(self, outcome: tuple[Any, list[Any], int, int]) -> None:
+        self.description, rows, self.rowcount, self.lastrowid = outcome
+        self._rows = iter(rows)
+
+
+class Dbapi:
+    """The module that SQLAlchemy takes for the DB-API."""
+
+    paramstyle = "qmark"
+    sqlite_version = apsw.sqlite_lib_version()
+    sqlite_version_info = tuple(int(part) for part in sqlite_version.split("."))
+    Error, DatabaseError, OperationalError = Error, DatabaseError, OperationalError
+    IntegrityError, ProgrammingError = IntegrityError, ProgrammingError
+    InterfaceError = InternalError = DataError = NotSupportedError = DatabaseError
+    Binary = bytes
+
+    def connect(self, path: str, *, query_only: bool = False) -> Connection:
+        """A new connection, which can be one that can't write."""
+        return Connection(path, query_only=query_only)
+
+
+class ApswDialect(SQLiteDialect):
+    """SQLAlchemy's SQLite over apsw, asynchronous."""
+
+    driver = "apsw"
+    is_async = True
+    supports_statement_cache = True
+    default_paramstyle = "qmark"
+    has_terminate = True
+
+    @classmethod
+    def import_dbapi(cls) -> Any:
+        """The DB-API."""
+        return Dbapi()
+
+    @classmethod
+    def get_pool_class(cls, url: Any) -> type[pool.Pool]:
+        """A queue of connections."""
+        return pool.AsyncAdaptedQueuePool
+
+    def create_connect_args(self, url: Any) -> Any:
+        """What `connect` takes."""
+        return [url.database], {"query_only": url.query.get("query_only") == "1"}
+
+    def do_begin(self, dbapi_connection: Any) -> None:
+        """Nothing: whoever opens a transaction says BEGIN, and which kind."""
+
+    def do_terminate(self, dbapi_connection: Any) -> None:
+        """Close without waiting."""
+        dbapi_connection.terminate()
+
+    def get_driver_connection(self, connection: Any) -> Any:
+        """apsw's own connection."""
+        return connection.raw
+
+
+def _connect(path: str, *, query_only: bool) -> apsw.Connection:
+    raw = apsw.Connection(path)
+    raw.set_busy_timeout(BUSY_TIMEOUT_MS)
+    for name, wanted in (PRAGMAS | {"query_only": int(query_only)}).items():
+        raw.execute(f"PRAGMA {name} = {wanted}").fetchall()
+        if (is_now := raw.pragma(name)) != wanted:
+            raise apsw.CantOpenError(f"PRAGMA {name} is {is_now!r}, {wanted!r} was asked for")
+    return raw
+
+
+def _execute(raw: apsw.Connection, statement: str, parameters: Sequence[Any]) -> tuple[Any, list[Any], int, int]:
+    cursor = raw.cursor()
+    described: list[Any] = []
+    # Asked before the first step: a statement that returned its last row can't be described any more.
+    cursor.exec_trace = lambda running, *_: not described.append(running.get_description())  # type: ignore[func-returns-value]
+    rows = cursor.execute(statement, tuple(parameters)).fetchall()
+    columns = tuple((name, kind, None, None, None, None, None) for name, kind in described[0]) if described else ()
+    return columns or None, rows, raw.changes(), raw.last_insert_rowid()
+
+
+def _execute_many(
+    raw: apsw.Connection, statement: str, parameters: Sequence[Sequence[Any]]
+) -> tuple[Any, list[Any], int, int]:
+    raw.executemany(statement, parameters)
+    return None, [], -1, raw.last_insert_rowid()
+
+
+async def _uncancelled(future: "asyncio.Future[T]") -> T:
+    """The thread's answer, also if the caller is cancelled meanwhile: nobody else may use the connection until then."""
+    try:
+        return await asyncio.shield(future)
+    except asyncio.CancelledError:
+        await asyncio.wait([future])
+        raise

@@ -1,0 +1,195 @@
+"""
+Keep the read models of an application in step with its log.
+
+One runner per projection: one that fails stops alone (P9), and when a fault
+ends, all catch up by themselves (P10).
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from diptych.codec import EPOCH
+from diptych.errors import BadProjection, NoProjection, Unavailable
+from diptych.log import EventStore
+from diptych.read import checkpoint
+from diptych.read.checkpoint import Checkpoint, Generation
+from diptych.read.database import ReadDatabase
+from diptych.read.follower import Follower
+from diptych.read.projection import AnyProjection, checked
+from diptych.read.rebuild import drop, prepare, rebuild
+from diptych.read.runner import Runner
+from diptych.read.wait import Reached, Watcher
+
+logger = logging.getLogger("diptych.projection")
+
+PREPARE_AGAIN_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectionStatus:
+    """
+    How a projection is doing.
+
+    Attributes:
+        state: "running", "new" (nothing applied yet), "faulted" or "needs newer code".
+        checkpoint: The last position applied.
+        head: The log's head when the status was taken; `head - checkpoint` bounds the events to go.
+        error: Why it stopped, at which `error_position`, and since when.
+    """
+
+    name: str
+    version: int
+    generation: int
+    served: bool
+    state: str
+    checkpoint: int
+    head: int
+    owner: str | None
+    error: str | None
+    error_position: int | None
+    since: datetime | None
+
+
+class ReadModelSynchronizer:
+    """
+    The projections of one read database, following one log.
+
+        synchronizer = ReadModelSynchronizer(event_store, read_db, [Orders, DailySales])
+        task = asyncio.create_task(synchronizer.run())
+
+    Raises:
+        BadProjection: A declaration that doesn't hold together, or two of one name.
+    """
+
+    def __init__(
+        self,
+        event_store: EventStore,
+        read_db: ReadDatabase,
+        projections: Iterable[AnyProjection | type[AnyProjection]],
+    ) -> None:
+        self._event_store, self._read_db = event_store, read_db
+        self._projections = _by_name(projections)
+        self.watcher = Watcher(read_db, event_store.identity)
+        self._runners: dict[str, Runner] = {}
+        self._stop = asyncio.Event()
+
+    async def run(self) -> None:
+        """Keep every projection in step until `stop` is called or the task is cancelled."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for projection in self._projections.values():
+                    group.create_task(self._keep(projection), name=f"diptych-projection-{projection.name}")
+        finally:
+            await self.watcher.close()
+
+    def stop(self) -> None:
+        """Ask `run` to end: batches under way are finished, leases are let go."""
+        self._stop.set()
+        for runner in self._runners.values():
+            runner.stop()
+
+    async def rebuild_projection(self, name: str) -> None:
+        """
+        Build a projection anew beside the served tables, then switch; see `rebuild`.
+
+        Raises:
+            NoProjection: There is none of that name here.
+        """
+        projection = self._find(name)
+        old, _ = await rebuild(self._event_store, self._read_db, projection, self.watcher)
+        if name in self._runners:
+            self._runners[name].stop()
+        await drop(self._read_db, projection, old)
+
+    async def wait_for(self, projection: str, position: int, timeout: float = 2.0) -> Reached:
+        """
+        Wait until *projection* has applied every event up to *position*.
+
+        Args:
+            position: From a command's receipt. 0 waits until it is served at all.
+            timeout: Seconds; 0 looks once.
+
+        Returns:
+            The position reached; `stale` and its reason when that is below *position*.
+
+        Raises:
+            NoProjection: There is none of that name here.
+        """
+        found = self._find(projection)
+        return await self.watcher.wait(found.name, found.version, position, timeout)
+
+    async def status(self) -> list[ProjectionStatus]:
+        """How every projection of this synchronizer is doing, those being rebuilt included."""
+        head = await self._event_store.head()
+        async with self._read_db.acquire() as connection:
+            every = await checkpoint.all_of(connection)
+        return [_status(each, head) for each in every if self._is_mine(each.of)]
+
+    async def retry(self, name: str) -> None:
+        """
+        Let a faulted projection of this process try its failing event again.
+
+        Raises:
+            NoProjection: There is none of that name here.
+        """
+        self._find(name)
+        if name in self._runners:
+            await self._runners[name].retry()
+
+    async def _keep(self, projection: AnyProjection) -> None:
+        """Run the served generation; when a rebuild replaced it, the next one."""
+        while not self._stop.is_set():
+            of = await self._prepare(projection)
+            if of is None:
+                continue
+            follower = Follower(self._event_store, self._read_db, projection, of, self.watcher, publish=True)
+            runner = self._runners[projection.name] = Runner(follower)
+            if self._stop.is_set():  # while it was being prepared
+                runner.stop()
+            await runner.run()
+
+    async def _prepare(self, projection: AnyProjection) -> Generation | None:
+        try:
+            return await prepare(self._event_store, self._read_db, projection)
+        except Unavailable as error:
+            logger.warning("projection %s can't start, a database is away: %s", projection.name, error)
+            await asyncio.sleep(PREPARE_AGAIN_S)
+            return None
+
+    def _find(self, name: str) -> AnyProjection:
+        if name not in self._projections:
+            raise NoProjection(name, self._projections)
+        return self._projections[name]
+
+    def _is_mine(self, of: Generation) -> bool:
+        mine = self._projections.get(of.projection)
+        return mine is not None and mine.version == of.version
+
+
+def _by_name(projections: Iterable[AnyProjection | type[AnyProjection]]) -> dict[str, AnyProjection]:
+    found: dict[str, AnyProjection] = {}
+    for projection in map(checked, projections):
+        if projection.name in found:
+            raise BadProjection(f"two projections are named {projection.name!r}: set `name` on one of them")
+        found[projection.name] = projection
+    return found
+
+
+def _status(row: Checkpoint, head: int) -> ProjectionStatus:
+    since = None if row.since is None else EPOCH + timedelta(microseconds=row.since)
+    return ProjectionStatus(
+        row.of.projection,
+        row.of.version,
+        row.of.generation,
+        row.served,
+        row.state,
+        row.position,
+        head,
+        row.owner,
+        row.error,
+        row.error_position,
+        since,
+    )

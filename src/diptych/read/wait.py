@@ -1,0 +1,119 @@
+"""
+Wait until a projection has reached a position, however many wait at once.
+
+One watcher per process reads the checkpoints for all that wait: at once when a
+runner of this process moved, and every few milliseconds for those of others.
+A wait ends with the truth: reached, or not and why (P7).
+"""
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
+
+from diptych.errors import Unavailable
+from diptych.read import checkpoint
+from diptych.read.checkpoint import Checkpoint
+from diptych.read.database import ReadDatabase
+from diptych.store.port import LogIdentity
+
+POLL_S = 0.025
+FINAL = ("faulted", "needs newer code", "another log")
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """How far a projection has come; why that is `stale`: "timeout", "another log" or the projection's state."""
+
+    position: int
+    stale: bool = False
+    reason: str | None = None
+
+
+@dataclass(eq=False, slots=True)
+class _Waiter:
+    projection: str
+    version: int
+    position: int
+    done: "asyncio.Future[Reached]"
+
+
+class Watcher:
+    """Wakes whoever waits for the checkpoints of one read database, as far as they are places in the log."""
+
+    def __init__(self, read_db: ReadDatabase, log: LogIdentity) -> None:
+        self._read_db, self._log = read_db, log
+        self._waiters: set[_Waiter] = set()
+        self._moved = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def look(self) -> None:
+        """Something moved: look now."""
+        self._moved.set()
+
+    async def wait(self, projection: str, version: int, position: int, timeout_s: float) -> Reached:
+        """
+        Wait until the served generation has applied everything up to *position*.
+
+        Args:
+            position: 0 waits until anything is served at all.
+            timeout_s: 0 looks once.
+        """
+        now = await self._look_once(projection, version, position)
+        if now is not None and (not now.stale or now.reason in FINAL or timeout_s <= 0):
+            return now
+        waiter = _Waiter(projection, version, position, asyncio.get_running_loop().create_future())
+        self._add(waiter)
+        try:
+            return await asyncio.wait_for(waiter.done, timeout_s)
+        except TimeoutError:
+            latest = await self._look_once(projection, version, position)
+            return latest or Reached(0, stale=True, reason="not served yet")
+        finally:
+            self._waiters.discard(waiter)
+
+    async def close(self) -> None:
+        """Stop watching."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    def _add(self, waiter: _Waiter) -> None:
+        self._waiters.add(waiter)
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._watch(), name="diptych-watcher")
+        self.look()
+
+    async def _watch(self) -> None:
+        """Look while anybody waits, then end."""
+        while self._waiters:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._moved.wait(), POLL_S)
+            self._moved.clear()
+            with suppress(Unavailable):  # those who wait learn of it by their own time-out
+                self._wake(await self._served())
+
+    def _wake(self, served: dict[tuple[str, int], Checkpoint]) -> None:
+        for waiter in tuple(self._waiters):
+            found = served.get((waiter.projection, waiter.version))
+            reached = self._reached(found, waiter.position) if found else None
+            final = reached is not None and (not reached.stale or reached.reason in FINAL)
+            if reached is not None and final and not waiter.done.done():
+                waiter.done.set_result(reached)
+
+    async def _look_once(self, projection: str, version: int, position: int) -> Reached | None:
+        found = (await self._served()).get((projection, version))
+        return self._reached(found, position) if found else None
+
+    async def _served(self) -> dict[tuple[str, int], Checkpoint]:
+        async with self._read_db.acquire() as connection:
+            every = await checkpoint.all_of(connection)
+        return {(each.of.projection, each.of.version): each for each in every if each.served}
+
+    def _reached(self, found: Checkpoint, position: int) -> Reached:
+        if found.log != self._log:
+            return Reached(found.position, stale=True, reason="another log")
+        if found.position >= position:
+            return Reached(found.position)
+        reason = found.state if found.state in FINAL else "timeout"
+        return Reached(found.position, stale=True, reason=reason)
