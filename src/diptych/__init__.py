@@ -1,0 +1,145 @@
+"""
+CQRS and event sourcing: two panels and a hinge.
+
+Commands decide, queries show, and an event log joins the two. Everything that
+an application needs by name is importable from here; `diptych.fastapi` is the
+edge, `diptych.testing` what ships for tests.
+"""
+
+from diptych.app import Diptych, Running
+from diptych.catalogue import Catalogue, upcast
+from diptych.codec import Codec
+from diptych.context import acting, current_metadata
+from diptych.errors import (
+    BadCatalogue,
+    BadDatabase,
+    BadHandler,
+    BadMessage,
+    BadProjection,
+    Behind,
+    CommandIdReused,
+    DiptychError,
+    HandlerExists,
+    InvalidQuery,
+    LogRewound,
+    Malformed,
+    MissingDependencies,
+    Misuse,
+    NewerSchema,
+    NoHandler,
+    NoProjection,
+    NotFound,
+    NotServed,
+    NotStorable,
+    OutcomeUnknown,
+    Overloaded,
+    QueryInCommand,
+    Refused,
+    TwoLogs,
+    Unavailable,
+    Unreadable,
+    WrongCategory,
+    WrongVersion,
+)
+from diptych.event import Event, Metadata, RawEvent, RecordedEvent
+from diptych.log import Appended, EventStore, ToStream, open_store
+from diptych.message import new_id
+from diptych.read.columns import Indexed, Key, Scale, Searched
+from diptych.read.consistency import Answer, ConsistentQueryHandler
+from diptych.read.database import ReadDatabase, open_read_db
+from diptych.read.model import ReadModel
+from diptych.read.page import PaginatedResult
+from diptych.read.projection import Projection, TableProjection, Transaction, TwoRoundProjection
+from diptych.read.query import Query, QueryBus, QueryHandler
+from diptych.read.synchronizer import ProjectionStatus, ReadModelSynchronizer
+from diptych.read.view import Views
+from diptych.read.wait import Reached
+from diptych.store.port import ANY, EXISTS, NO_STREAM, LogIdentity
+from diptych.token import Token
+from diptych.write.aggregate import Aggregate
+from diptych.write.bus import CommandBus
+from diptych.write.command import Command, CommandHandler, Receipt
+from diptych.write.decider import Decider, Decisions
+from diptych.write.repository import Repository
+
+__all__ = [
+    "ANY",
+    "EXISTS",
+    "NO_STREAM",
+    "Aggregate",
+    "Answer",
+    "Appended",
+    "BadCatalogue",
+    "BadDatabase",
+    "BadHandler",
+    "BadMessage",
+    "BadProjection",
+    "Behind",
+    "Catalogue",
+    "Codec",
+    "Command",
+    "CommandBus",
+    "CommandHandler",
+    "CommandIdReused",
+    "ConsistentQueryHandler",
+    "Decider",
+    "Decisions",
+    "Diptych",
+    "DiptychError",
+    "Event",
+    "EventStore",
+    "HandlerExists",
+    "Indexed",
+    "InvalidQuery",
+    "Key",
+    "LogIdentity",
+    "LogRewound",
+    "Malformed",
+    "Metadata",
+    "MissingDependencies",
+    "Misuse",
+    "NewerSchema",
+    "NoHandler",
+    "NoProjection",
+    "NotFound",
+    "NotServed",
+    "NotStorable",
+    "OutcomeUnknown",
+    "Overloaded",
+    "PaginatedResult",
+    "Projection",
+    "ProjectionStatus",
+    "Query",
+    "QueryBus",
+    "QueryHandler",
+    "QueryInCommand",
+    "RawEvent",
+    "Reached",
+    "ReadDatabase",
+    "ReadModel",
+    "ReadModelSynchronizer",
+    "Receipt",
+    "RecordedEvent",
+    "Refused",
+    "Repository",
+    "Running",
+    "Scale",
+    "Searched",
+    "TableProjection",
+    "ToStream",
+    "Token",
+    "Transaction",
+    "TwoLogs",
+    "TwoRoundProjection",
+    "Unavailable",
+    "Unreadable",
+    "Views",
+    "WrongCategory",
+    "WrongVersion",
+    "acting",
+    "current_metadata",
+    "new_id",
+    "open_read_db",
+    "open_store",
+    "upcast",
+]

@@ -1,0 +1,257 @@
+"""
+Hang both panels on one log: an application, and what runs while it is open.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar, get_args, get_origin
+
+from diptych.errors import BadProjection, Unavailable
+from diptych.event import Event
+from diptych.generics import arguments_of, members_of
+from diptych.handlers import MISSING
+from diptych.log import EventStore, open_store
+from diptych.read.consistency import Answer, ConsistentQueryHandler, ask, note_served, position_in
+from diptych.read.database import ReadDatabase, open_read_db
+from diptych.read.model import ReadModel
+from diptych.read.projection import AnyProjection, Projection, TableProjection, TwoRoundProjection, checked
+from diptych.read.query import Query, QueryBus
+from diptych.read.synchronizer import ReadModelSynchronizer
+from diptych.read.view import Gate, ServedTable, Views
+from diptych.token import Token
+from diptych.write.aggregate import Aggregate
+from diptych.write.bus import CommandBus
+from diptych.write.command import Command, Receipt
+from diptych.write.decider import Decider, Decisions
+from diptych.write.repository import Repository
+
+logger = logging.getLogger("diptych")
+
+R = TypeVar("R")
+LOG_URL = "sqlite:///data/log.db"
+READ_URL = "sqlite:///data/read.db"
+STOP_S = 10.0
+
+
+class Diptych:
+    """
+    An application: its commands, its queries and its projections.
+
+        app = Diptych(commands, queries, projections=[Orders])
+        async with app.open() as running:
+            receipt = await running.execute(PlaceOrder(...))
+
+    Args:
+        commands: One bus, or several like routers.
+        queries: One bus, or several.
+        provide: What handlers may ask for beside repositories and read models: type -> value.
+        events: Event classes that no aggregate, decider or projection of it names.
+
+    Raises:
+        BadProjection: A projection's declaration doesn't hold together.
+        HandlerExists: Two buses handle one type.
+    """
+
+    def __init__(
+        self,
+        commands: CommandBus | Iterable[CommandBus] = (),
+        queries: QueryBus | Iterable[QueryBus] = (),
+        projections: Iterable[AnyProjection | type[AnyProjection]] = (),
+        *,
+        provide: Mapping[Any, object] | None = None,
+        events: Iterable[type[Event]] = (),
+    ) -> None:
+        self.commands = CommandBus.joined([commands] if isinstance(commands, CommandBus) else commands)
+        self.queries = QueryBus.joined([queries] if isinstance(queries, QueryBus) else queries)
+        self.projections = [checked(projection) for projection in projections]
+        self.provide = dict(provide or {})
+        self._events = tuple(events)
+
+    @property
+    def events(self) -> Sequence[type[Event]]:
+        """The event classes that its aggregates, deciders and projections name."""
+        named = [*self._events]
+        for projection in self.projections:
+            named += [event for event in projection.handles() if not isinstance(event, str)]
+        for asked in self.commands.dependencies():
+            named += _events_of(asked)
+        return list(dict.fromkeys(named))
+
+    @asynccontextmanager
+    async def open(
+        self, log: str = LOG_URL, read: str = READ_URL, *, provide: Mapping[Any, object] | None = None
+    ) -> AsyncIterator["Running"]:
+        """
+        Open both databases and keep the read models in step for as long as the block runs.
+
+        Args:
+            log: URL of the log; see `open_store`.
+            read: URL of the read database; see `open_read_db`.
+            provide: More dependencies, such as those made by a lifespan of one's own.
+
+        Raises:
+            BadDatabase: A database can't be opened as it is.
+            MissingDependencies: Handlers ask for what nobody provides.
+        """
+        async with open_store(log, self.events) as event_store, open_read_db(read) as read_db:
+            running = Running(self, event_store, read_db, self.provide | dict(provide or {}))
+            following = asyncio.create_task(running.synchronizer.run(), name="diptych-synchronizer")
+            following.add_done_callback(running.followed)
+            try:
+                yield running
+            finally:
+                running.stopping = True
+                running.synchronizer.stop()
+                await _finish(following)
+
+
+class Running:
+    """An open application."""
+
+    def __init__(
+        self, app: Diptych, event_store: EventStore, read_db: ReadDatabase, provide: Mapping[Any, object]
+    ) -> None:
+        self.event_store, self.read_db = event_store, read_db
+        self.projections = app.projections
+        self.synchronizer = ReadModelSynchronizer(event_store, read_db, app.projections)
+        self.stopping = False
+        self._failure: BaseException | None = None
+        self._provided = {EventStore: event_store, ReadDatabase: read_db, Running: self, **provide}
+        self.queries = app.queries.bind(self._resolve)
+        self._provided[QueryBus] = self.queries
+        self._provided[ConsistentQueryHandler] = ConsistentQueryHandler(self.queries, event_store)
+        self.commands = app.commands.bind(self._resolve, event_store)
+
+    async def dispatch(self, command: Command[R]) -> R:
+        """Handle a command; what its handler returned. See `CommandBus.dispatch`."""
+        return await self.commands.dispatch(command)
+
+    async def execute(self, command: Command[R], *, digest: bytes | None = None) -> Receipt[R]:
+        """Handle a command; a receipt that says where its events are. See `CommandBus.execute`."""
+        return await self.commands.execute(command, digest=digest)
+
+    async def ask(
+        self, query: Query[R], *, after: Token | str | None = None, position: int = 0, timeout_s: float = 2.0
+    ) -> Answer[R]:
+        """
+        Answer a query no earlier than a token or position.
+
+        Args:
+            after: A token from a receipt or an answer.
+            timeout_s: How long it may wait; then it answers as it can, and says so.
+
+        Raises:
+            Malformed: The token is none of ours.
+            LogRewound: The token belongs to another log.
+        """
+        if after is not None:
+            token = Token.decode(after) if isinstance(after, str) else after
+            position = position_in(token, self.event_store.identity)
+        return await ask(
+            self.queries, query, position=position, timeout_s=timeout_s, identity=self.event_store.identity
+        )
+
+    async def caught_up(self, timeout_s: float = 5.0) -> None:
+        """
+        Wait until every projection has applied what the log holds now.
+
+        Raises:
+            Unavailable: One of them did not; its state and error are in the message.
+        """
+        head = await self.event_store.head()
+        for projection in self.projections:
+            reached = await self.synchronizer.wait_for(projection.name, head, timeout_s)
+            if reached.stale:
+                raise Unavailable(await self._why_behind(projection.name, reached.reason))
+
+    async def ready(self) -> tuple[bool, str]:
+        """Whether requests can be served, and why not."""
+        if self.stopping:
+            return False, "stopping"
+        if self._failure is not None:
+            return False, f"the synchronizer ended: {self._failure}"
+        try:
+            statuses = await self.synchronizer.status()
+        except Unavailable as error:
+            return False, str(error)
+        served = {status.name for status in statuses if status.served}
+        building = [projection.name for projection in self.projections if projection.name not in served]
+        return (False, f"being built: {', '.join(building)}") if building else (True, "ready")
+
+    def followed(self, task: "asyncio.Task[None]") -> None:
+        """Take note of the synchronizer's end."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._failure = error
+            logger.error("the synchronizer ended: read models stand still", exc_info=error)
+
+    async def _why_behind(self, name: str, reason: str | None) -> str:
+        if reason == "another log":
+            return f"projection {name!r} was built from another log: put that one back, or rebuild the projection"
+        for status in await self.synchronizer.status():
+            if status.name == name and status.served:
+                return (
+                    f"projection {name!r} is at {status.checkpoint} of {status.head} ({reason}): "
+                    f"{status.state}, {status.error or 'no error'}"
+                )
+        return f"projection {name!r} is not served yet ({reason})"
+
+    def _resolve(self, asked: Any) -> object:
+        """The value of a dependency, by its annotation; MISSING where nobody provides it."""
+        if asked in self._provided:
+            return self._provided[asked]
+        origin, arguments = get_origin(asked), get_args(asked)
+        if origin is Repository:
+            return Repository(self.event_store, arguments[0])
+        if origin is Decisions:
+            return Decisions(self.event_store, arguments[0]())
+        if origin is ReadModel:
+            return self._read_model(_bare(arguments[0]))
+        if origin is Views:
+            return self._views(arguments[0])
+        return MISSING
+
+    def _read_model(self, row: Any) -> object:
+        """The read model of a row class, or of the projection itself where several keep such rows."""
+        found = [
+            projection
+            for projection in self.projections
+            if isinstance(projection, TableProjection | TwoRoundProjection)
+            and row in {_bare(projection.row_type()), type(projection)}
+        ]
+        if len(found) > 1:
+            names = ", ".join(type(each).__name__ for each in found)
+            raise BadProjection(f"{names} all keep {row.__name__} rows: ask for ReadModel of one of them instead")
+        if not found:
+            return MISSING
+        gate = Gate(self.synchronizer.watcher, found[0])
+        return ReadModel(self.read_db, ServedTable(found[0]), ready=gate.ready, served=note_served)
+
+    def _views(self, kind: type) -> object:
+        for projection in self.projections:
+            if isinstance(projection, Projection) and type(projection) is kind:
+                return Views(self.read_db, projection, Gate(self.synchronizer.watcher, projection))
+        return MISSING
+
+
+def _events_of(asked: Any) -> list[Any]:
+    """The events that a dependency such as `Repository[Order]` can append."""
+    if get_origin(asked) is Repository:
+        return list(members_of(next(iter(arguments_of(get_args(asked)[0], Aggregate)), None)))
+    if get_origin(asked) is Decisions:
+        return list(members_of(next(iter(arguments_of(get_args(asked)[0], Decider)[2:]), None)))
+    return []
+
+
+def _bare(row: Any) -> Any:
+    """`dict` for `dict[str, Any]`."""
+    return get_origin(row) or row
+
+
+async def _finish(following: "asyncio.Task[None]") -> None:
+    """Let the batches under way be finished, for a bounded time."""
+    done, _ = await asyncio.wait([following], timeout=STOP_S)
+    if not done:
+        following.cancel()
+        await asyncio.wait([following])
