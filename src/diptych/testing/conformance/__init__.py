@@ -1,0 +1,1 @@
+"""The groups of cases that `StoreConformance` is made of."""

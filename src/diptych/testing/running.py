@@ -1,0 +1,24 @@
+"""Run a whole application in a test: a log in memory, read models in a file that goes again."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from diptych.app import Diptych, Running
+
+
+@asynccontextmanager
+async def in_process(app: Diptych, *, provide: Mapping[Any, object] | None = None) -> AsyncIterator[Running]:
+    """
+    Open an application for a test.
+
+        async with in_process(app) as running:
+            await running.dispatch(PlaceOrder(...))
+            await running.caught_up()
+            assert await running.queries.dispatch(OrdersOf(...)) == ...
+
+    Args:
+        provide: Dependencies to replace, such as a mailer that only remembers.
+    """
+    async with app.open(log="memory://", read="sqlite:///:memory:", provide=provide) as running:
+        yield running
