@@ -1,0 +1,1 @@
+"""The edges of an application: HTTP, and the command line."""

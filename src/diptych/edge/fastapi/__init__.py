@@ -1,0 +1,1 @@
+"""Put an application on HTTP with FastAPI; the public name is `diptych.fastapi`."""

@@ -1,0 +1,97 @@
+"""
+Derive pydantic models from messages: what a client may send, and what it gets.
+
+The model has the message's own fields that are not in the path, and refuses
+all others: nobody sets a `command_id` from outside.
+"""
+
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
+from types import GenericAlias
+from typing import Any, get_args, get_origin, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from diptych.generics import arguments_of
+from diptych.message import Message
+from diptych.read.page import PaginatedResult
+from diptych.read.query import Query
+from diptych.write.command import Command
+
+
+def own_fields(message_type: type[Message]) -> dict[str, Any]:
+    """The annotations of a message's own fields, by name."""
+    hints = get_type_hints(message_type, include_extras=True)
+    late = message_type._late_fields
+    return {each.name: hints[each.name] for each in fields(message_type) if each.name not in late}  # type: ignore[arg-type]
+
+
+def wire_name(field: str) -> str:
+    """A field's name outside: `from_` is `from`."""
+    return field.removesuffix("_") or field
+
+
+def input_model(message_type: type[Message], in_path: frozenset[str]) -> type[BaseModel]:
+    """The model of what comes in the body or the query string."""
+    hints = own_fields(message_type)
+    asked: dict[str, Any] = {
+        each.name: (hints[each.name], _default(each))
+        for each in fields(message_type)  # type: ignore[arg-type]  # every message is a dataclass
+        if each.name in hints and wire_name(each.name) not in in_path
+    }
+    config = ConfigDict(extra="forbid", populate_by_name=False)
+    return create_model(message_type.__name__, __config__=config, __doc__=message_type.__doc__, **asked)
+
+
+def message_of(message_type: type[Message], model: BaseModel | None, in_path: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that the client gave, by the message's names."""
+    sent = {} if model is None else {name: getattr(model, name) for name in model.model_fields_set}
+    return sent | {name: in_path[wire_name(name)] for name in own_fields(message_type) if wire_name(name) in in_path}
+
+
+def result_type(message_type: type[Message]) -> Any:
+    """What a message names as its result."""
+    base = Command if issubclass(message_type, Command) else Query
+    return next(iter(arguments_of(message_type, base)), Any)
+
+
+def output_model(result: Any) -> Any:
+    """The type that describes a result to clients."""
+    if get_origin(result) is not PaginatedResult:
+        return result
+    (row,) = get_args(result)
+    members: dict[str, Any] = {
+        "items": (GenericAlias(list, (row,)), ...),
+        "total": (int | None, ...),
+        "page": (int, ...),
+        "page_size": (int, ...),
+        "total_pages": (int | None, ...),
+        "next_cursor": (str | None, ...),
+    }
+    return create_model(
+        f"Page_{getattr(row, '__name__', 'row')}",
+        **members,
+    )
+
+
+def output(result: Any) -> Any:
+    """A result as it is encoded."""
+    if not isinstance(result, PaginatedResult):
+        return result
+    return {
+        "items": result.items,
+        "total": result.total,
+        "page": result.page,
+        "page_size": result.page_size,
+        "total_pages": result.total_pages,
+        "next_cursor": result.next_cursor,
+    }
+
+
+def _default(field: Any) -> Any:
+    alias = wire_name(field.name) if wire_name(field.name) != field.name else None
+    if field.default is not MISSING:
+        return Field(field.default, alias=alias)
+    if field.default_factory is not MISSING:
+        return Field(default_factory=field.default_factory, alias=alias)
+    return Field(..., alias=alias)

@@ -1,0 +1,124 @@
+"""
+Answer every error as RFC 9457 `application/problem+json`: what happened, with its facts, and no internals.
+"""
+
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from diptych.errors import (
+    CommandIdReused,
+    DiptychError,
+    InvalidQuery,
+    LogRewound,
+    Malformed,
+    NotFound,
+    NotStorable,
+    Refused,
+    Unavailable,
+    WrongCategory,
+    WrongVersion,
+)
+from diptych.generics import snake_case
+
+logger = logging.getLogger("diptych.http")
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_S = 1
+
+# The nearest class of an error's ancestry says its status.
+STATUSES: dict[type[Exception], int] = {
+    Malformed: 400,
+    NotFound: 404,
+    WrongVersion: 409,
+    WrongCategory: 409,
+    LogRewound: 409,
+    CommandIdReused: 422,
+    NotStorable: 422,
+    InvalidQuery: 422,
+    Refused: 409,
+    Unavailable: 503,
+    DiptychError: 500,
+}
+
+
+class ProblemModel(BaseModel):
+    """The members that every problem has; the facts of the error stand beside them."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+
+
+def problem(
+    status: int,
+    kind: str,
+    detail: str,
+    facts: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """A problem as a response; *facts* become members of their own."""
+    title = kind.replace("-", " ").capitalize()
+    body = {"type": f"urn:diptych:problem:{kind}", "title": title, "status": status, "detail": detail, **(facts or {})}
+    return Response(msgspec.json.encode(body), status, headers, MEDIA_TYPE)
+
+
+def problems(app: FastAPI) -> None:
+    """Let a FastAPI application answer Diptych's errors, its own and everybody else's as problems."""
+    app.add_exception_handler(DiptychError, _diptych_error)
+    app.add_exception_handler(RequestValidationError, _invalid_request)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _unforeseen)
+
+
+async def _diptych_error(request: Request, error: Exception) -> Response:
+    status = next(STATUSES[base] for base in type(error).__mro__ if base in STATUSES)
+    if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        return await _unforeseen(request, error)
+    headers = {"Retry-After": str(RETRY_AFTER_S)} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
+    if _is_rule(error):
+        return problem(status, "rule", str(error), {"rule": type(error).__name__, **_facts(error)})
+    return problem(status, snake_case(type(error).__name__).replace("_", "-"), str(error), _facts(error), headers)
+
+
+async def _invalid_request(request: Request, error: Exception) -> Response:
+    found = error.errors() if isinstance(error, RequestValidationError) else []
+    if any(each["type"] == "json_invalid" for each in found):
+        return problem(400, "malformed-json", f"the body is no JSON: {found[0].get('ctx', {}).get('error', 'broken')}")
+    errors = [{"loc": list(each["loc"]), "msg": each["msg"]} for each in found]
+    return problem(422, "invalid-request", "the request does not have the shape that is asked for", {"errors": errors})
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    status, detail, headers = 500, "", None
+    if isinstance(error, HTTPException):
+        status, detail, headers = error.status_code, str(error.detail), error.headers
+    kind = HTTPStatus(status).phrase.lower().replace(" ", "-")
+    return problem(status, kind, detail, headers=headers)
+
+
+async def _unforeseen(request: Request, error: Exception) -> Response:
+    logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return problem(500, "internal-error", "the request failed for a reason that is not yours; it was logged")
+
+
+def _is_rule(error: Exception) -> bool:
+    """Whether an application's own rule refused."""
+    return isinstance(error, Refused) and not type(error).__module__.startswith("diptych.")
+
+
+def _facts(error: Exception) -> dict[str, Any]:
+    plain = (str, int, float, bool, tuple, list, type(None))
+    return {
+        name: value
+        for name, value in vars(error).items()
+        if not name.startswith("_") and isinstance(value, plain) and name not in ProblemModel.model_fields
+    }

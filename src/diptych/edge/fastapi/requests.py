@@ -1,0 +1,73 @@
+"""
+Read a request's body: bounded, as JSON whose numbers stay exact.
+"""
+
+import json
+from collections.abc import Callable, Coroutine
+from decimal import Decimal
+from hashlib import blake2b
+from typing import Any, NoReturn
+
+import msgspec
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+
+MAX_BODY_BYTES = 2 * 1024 * 1024
+MAX_KEY_CHARACTERS = 255
+
+
+class MessageRequest(Request):
+    """A request whose body is bounded, and whose JSON keeps decimals as they are written."""
+
+    async def body(self) -> bytes:
+        """The body, at most `MAX_BODY_BYTES` of it."""
+        if not hasattr(self, "_body"):
+            chunks, size = [], 0
+            async for chunk in self.stream():
+                chunks.append(chunk)
+                size += len(chunk)
+                if size > MAX_BODY_BYTES:
+                    raise HTTPException(413, f"the body is larger than {MAX_BODY_BYTES} bytes")
+            self._body = b"".join(chunks)
+        return self._body
+
+    async def json(self) -> Any:
+        """The body as JSON: no NaN, no float."""
+        if not hasattr(self, "_json"):
+            self._json = json.loads(await self.body(), parse_float=Decimal, parse_constant=_refuse)
+        return self._json
+
+
+class MessageRoute(APIRoute):
+    """A route that reads its requests as `MessageRequest`."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The handler, given the better request."""
+        handler = super().get_route_handler()
+
+        async def handle(request: Request) -> Response:
+            return await handler(MessageRequest(request.scope, request.receive))
+
+        return handle
+
+
+async def digest_of(request: Request) -> bytes:
+    """What tells whether a repeat is the same request: method, path, query string and parsed body."""
+    body = await request.json() if await request.body() else None
+    whole = [request.method, request.url.path, sorted(request.query_params.multi_items()), body]
+    return blake2b(msgspec.json.encode(whole, order="deterministic"), digest_size=16).digest()
+
+
+def command_id_of(request: Request, principal: str) -> str | None:
+    """The command id that an `Idempotency-Key` names for its principal; None without one."""
+    key = request.headers.get("idempotency-key")
+    if key is None:
+        return None
+    if not 0 < len(key) <= MAX_KEY_CHARACTERS:
+        raise HTTPException(400, f"Idempotency-Key must have 1 to {MAX_KEY_CHARACTERS} characters")
+    return blake2b(f"{principal}\0{key}".encode(), digest_size=16).hexdigest()
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise json.JSONDecodeError(f"{constant} is no JSON", constant, 0)

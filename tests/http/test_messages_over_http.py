@@ -1,0 +1,191 @@
+import asyncio
+import json
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from diptych import EventStore
+
+
+async def write(client: httpx.AsyncClient, headers: dict[str, str] | None = None, **body: Any) -> httpx.Response:
+    return await client.post("/notes", json={"text": "hello", **body}, headers=headers)
+
+
+async def test_a_command_answers_with_what_was_made_where_and_when(client: httpx.AsyncClient) -> None:
+    written = await write(client)
+    note_id = written.json()["note_id"]
+
+    assert written.status_code == 201
+    assert written.headers["Location"] == f"/notes/{note_id}"
+    assert written.headers["ETag"] == '"1"'
+
+    touched = await client.post(f"/notes/{note_id}/touch", json={"hard": True})
+    assert touched.headers["ETag"] == '"2"'
+    assert (await client.post(f"/notes/{note_id}/touch")).headers["ETag"] == '"3"'
+
+
+async def test_a_query_with_a_position_sees_what_was_written(client: httpx.AsyncClient) -> None:
+    for _ in range(5):
+        written = await write(client, price="1.50")
+        token = {"Diptych-Position": written.headers["Diptych-Position"]}
+        answer = await client.get(written.headers["Location"], headers=token)
+
+        assert answer.status_code == 200
+        assert answer.json() == {"note_id": written.json()["note_id"], "text": "hello", "price": "1.50"}
+        assert answer.headers["Diptych-Position"]
+        assert "Diptych-Stale" not in answer.headers
+
+
+async def test_fixed_parts_of_a_path_go_before_parameters(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/notes/all")).json() == {
+        "items": [],
+        "total": 0,
+        "page": 1,
+        "page_size": 20,
+        "total_pages": 0,
+        "next_cursor": None,
+    }
+    assert (await client.get("/notes/none")).status_code == 404
+
+
+async def test_a_repeated_key_gets_the_first_answer_and_changes_nothing(
+    client: httpx.AsyncClient, event_store: EventStore
+) -> None:
+    key = {"Idempotency-Key": "k", "X-User": "ann"}
+
+    answers = await asyncio.gather(*(write(client, key) for _ in range(20)))
+
+    assert {(each.status_code, each.text, each.headers["ETag"], each.headers["Location"]) for each in answers} == {
+        (201, answers[0].text, '"1"', answers[0].headers["Location"])
+    }
+    assert len(await event_store.read_all()) == 1
+    assert (await write(client, key, text="other")).status_code == 422
+    assert (await write(client, {**key, "X-User": "bea"})).text != answers[0].text
+
+
+async def test_who_asked_is_recorded_with_the_event(client: httpx.AsyncClient, event_store: EventStore) -> None:
+    await write(client, {"X-User": "ann", "traceparent": "00-1-2-01"})
+
+    metadata = (await event_store.read_all())[0].metadata
+    assert (metadata.actor, metadata.traceparent) == ("ann", "00-1-2-01")
+
+
+async def test_a_rule_is_named_when_it_refuses(client: httpx.AsyncClient, event_store: EventStore) -> None:
+    refused = await write(client, text="damn")
+
+    assert refused.status_code == 409
+    assert refused.headers["Content-Type"] == "application/problem+json"
+    assert refused.json() == {
+        "type": "urn:diptych:problem:rule",
+        "title": "Rule",
+        "status": 409,
+        "detail": "'damn' is rude: say it politely",
+        "rule": "Rude",
+    }
+    assert await event_store.read_all() == []
+
+
+HOSTILE: list[tuple[bytes, int]] = [
+    (b"", 422),
+    (b"{", 400),
+    (b"nonsense", 400),
+    (b'{"text": NaN}', 400),
+    (b'{"text": "x", "price": Infinity}', 400),
+    (b"\xff\xfe", 400),
+    (b'{"text": "\xff"}', 400),
+    (b"[" * 100_000, 400),
+    (b'{"text": "x", "price": ' + b"9" * 5_000 + b"}", 400),
+    (b"[1]", 422),
+    (b"null", 422),
+    (b'"text"', 422),
+    (b"{}", 422),
+    (b'{"text": 1}', 422),
+    (b'{"text": "a\\u0000b"}', 422),
+    (b'{"text": "\\ud800"}', 422),
+    (b'{"text": "x", "price": "NaN"}', 422),
+    (b'{"text": "x", "at": "2026-01-01T00:00:00"}', 422),
+    (b'{"text": "x", "command_id": "mine"}', 422),
+    (b'{"text": "x", "timestamp": "2026-01-01T00:00:00Z"}', 422),
+    (b'{"text": "x", "tags": [{"name": "a", "colour": "red"}]}', 422),
+    (b'{"text": "' + b"x" * 1_100_000 + b'"}', 422),
+    (b'{"text": "' + b"x" * 3_000_000 + b'"}', 413),
+]
+
+
+@pytest.mark.parametrize(("body", "status"), HOSTILE, ids=[repr(body[:40]) for body, _ in HOSTILE])
+async def test_a_body_that_is_none_is_a_problem_and_changes_nothing(
+    client: httpx.AsyncClient, event_store: EventStore, body: bytes, status: int
+) -> None:
+    refused = await client.post("/notes", content=body, headers={"Content-Type": "application/json"})
+
+    assert (refused.status_code, refused.headers["Content-Type"]) == (status, "application/problem+json"), refused.text
+    assert refused.json()["status"] == status
+    assert await event_store.read_all() == []
+
+
+@pytest.mark.parametrize(
+    ("url", "status"),
+    [
+        ("/notes/all?page=0", 422),
+        ("/notes/all?page_size=101", 422),
+        ("/notes/all?page=x", 422),
+        ("/notes/all?colour=red", 422),
+        ("/notes/all?from_=1", 422),
+        ("/notes/all?cursor=x", 400),
+        ("/notes/all?from=1", 200),
+        ("/notes/all?q=%22%20OR%20*%20NEAR(", 200),
+        ("/notes/all?q=%00", 200),
+        ("/notes/all?text='%20OR%201=1", 200),
+        ("/notes/all?page=99999999999999999999", 422),
+        ("/nowhere", 404),
+        ("/notes/a%00b", 404),
+    ],
+)
+async def test_a_query_is_answered_safely_or_refused_as_a_problem(
+    client: httpx.AsyncClient, url: str, status: int
+) -> None:
+    answer = await client.get(url)
+
+    assert answer.status_code == status, answer.text
+    assert answer.headers["Content-Type"] == ("application/json" if status == 200 else "application/problem+json")
+
+
+@pytest.mark.parametrize("token", ["x", "", "WzFd", "%00"])
+async def test_a_malformed_position_is_refused(client: httpx.AsyncClient, token: str) -> None:
+    assert (await client.get("/notes/all", headers={"Diptych-Position": token})).status_code == 400
+
+
+async def test_a_wrong_method_is_a_problem_too(client: httpx.AsyncClient) -> None:
+    refused = await client.put("/notes/all")
+
+    assert (refused.status_code, refused.headers["Content-Type"]) == (405, "application/problem+json")
+
+
+async def test_decimals_are_never_floats_on_the_way(client: httpx.AsyncClient, event_store: EventStore) -> None:
+    body = b'{"text": "x", "price": 12345678901234567890.12}'
+
+    written = await client.post("/notes", content=body, headers={"Content-Type": "application/json"})
+
+    assert written.status_code == 201
+    assert str((await event_store.read_all())[0].data.price) == "12345678901234567890.12"
+
+
+async def test_the_description_of_the_api_shows_what_is_taken_and_given(http: FastAPI) -> None:
+    description = http.openapi()
+    text = json.dumps(description)
+
+    assert set(description["paths"]["/notes"]["post"]["responses"]) == {"201", "400", "404", "409", "422", "503"}
+    assert set(description["components"]["schemas"]["Write"]["properties"]) == {"text", "price", "at", "tags"}
+    assert description["components"]["schemas"]["Write"]["additionalProperties"] is False
+    assert "command_id" not in text
+    assert "HTTPValidationError" not in text
+    assert [each["name"] for each in description["paths"]["/notes/all"]["get"]["parameters"]] == [
+        "q",
+        "text",
+        "cursor",
+        "page",
+        "page_size",
+        "from",
+    ]
