@@ -1,0 +1,36 @@
+"""
+Hang the panels on one log and put them on HTTP.
+
+`app` is the application, `http` its FastAPI form: `uvicorn orders.app:http`.
+The databases are `DIPTYCH_LOG_URL` and `DIPTYCH_READ_URL`, else files in ./data/.
+"""
+
+from diptych import Diptych
+from diptych.fastapi import Endpoint, Routes, api
+
+from .handlers import commands, queries
+from .messages import (
+    AddItem,
+    CancelOrder,
+    OrderById,
+    OrdersOfCustomer,
+    PlaceOrder,
+    SalesOfDays,
+    SearchOrders,
+    ShipOrder,
+)
+from .views import Orders, SalesByDay
+
+ROUTES: Routes = {
+    "POST /orders": Endpoint(PlaceOrder, status=201, location="/orders/{order_id}"),
+    "POST /orders/{order_id}/items": AddItem,
+    "POST /orders/{order_id}/ship": ShipOrder,
+    "DELETE /orders/{order_id}": CancelOrder,
+    "GET /orders/{order_id}": OrderById,
+    "GET /orders/search": SearchOrders,
+    "GET /customers/{customer_id}/orders": OrdersOfCustomer,
+    "GET /reports/daily-sales": SalesOfDays,
+}
+
+app = Diptych(commands, queries, projections=[Orders, SalesByDay])
+http = api(app, ROUTES, title="Orders")

@@ -1,0 +1,61 @@
+"""Real orders, a server that is killed while they come in, and figures that are right all the same."""
+
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from diptych import open_store
+from diptych.write.aggregate import event_types
+from orders.order import Order
+
+DEADLINE_S = 90.0
+FIGURES = ("830", "809", "21", "2155", "1354458.59", "89", "38")
+
+
+@pytest.mark.timeout(240)
+async def test_a_load_survives_kill_9_and_another_load_changes_nothing(
+    serve: Callable[..., Any], load: Callable[..., Any], tmp_path: Path
+) -> None:
+    server = serve("-m", "orders")
+
+    loading = load("--url", server.url)
+    wait_for_orders(server.url, 250)
+    server.kill()
+    server.start()
+
+    assert_figures(loading)
+    assert_figures(load("--url", server.url))
+    assert server.terminate() == 0
+    assert await events_in(tmp_path / "data" / "log.db") == {"OrderPlaced": 830, "OrderShipped": 809}
+
+
+def test_a_load_gives_up_when_the_server_stays_away(load: Callable[..., Any]) -> None:
+    loading = load("--url", "http://127.0.0.1:9", "--patience", "0.2")
+
+    output, _ = loading.communicate(timeout=DEADLINE_S)
+    assert loading.returncode == 1
+    assert "not loaded" in output
+
+
+def wait_for_orders(url: str, wanted: int) -> None:
+    deadline = time.monotonic() + DEADLINE_S
+    while httpx.get(f"{url}/orders/search?page_size=1").json()["total"] < wanted:
+        assert time.monotonic() < deadline, f"fewer than {wanted} orders after {DEADLINE_S} s"
+        time.sleep(0.05)
+
+
+def assert_figures(loading: "subprocess.Popen[str]") -> None:
+    output, _ = loading.communicate(timeout=DEADLINE_S)
+    assert loading.returncode == 0, output
+    assert all(figure in output for figure in FIGURES), output
+
+
+async def events_in(log: Path) -> Counter[str]:
+    async with open_store(f"sqlite:///{log}", events=event_types(Order)) as event_store:
+        return Counter(event.event_type for event in await event_store.read_all(limit=10_000))
