@@ -1,0 +1,78 @@
+"""
+Appends of one event to new streams, 64 in flight: the event store beside plain INSERTs.
+
+The other side is one connection that commits each event in a transaction of its
+own into a table of the same columns, with the same durability.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter
+
+import apsw
+
+from benchmarks.compare import Result, compare
+from diptych import Event, new_id, open_store
+
+IN_FLIGHT = 64
+
+
+class Noted(Event):
+    """A small fact."""
+
+    text: str
+    number: int
+
+
+async def run(backend: str, scale: float) -> list[Result]:
+    """Events a second, ours and plain INSERTs."""
+    if backend != "sqlite":
+        raise SystemExit(f"append: no other side for {backend!r}; known is sqlite")
+    with TemporaryDirectory() as folder:
+        return [await _row(Path(folder), int(20_000 * scale), int(500 * scale))]
+
+
+async def _row(folder: Path, ours_count: int, theirs_count: int) -> Result:
+    async with _store(folder / "ours.db") as ours:
+
+        async def through_the_store() -> float:
+            return await ours(ours_count)
+
+        async def plain() -> float:
+            return await asyncio.to_thread(_inserts, folder / "theirs.db", theirs_count)
+
+        return await compare(f"append/insert-{IN_FLIGHT}", through_the_store, plain, unit="events/s")
+
+
+@asynccontextmanager
+async def _store(path: Path) -> AsyncIterator[Callable[[int], Awaitable[float]]]:
+    async with open_store(f"sqlite:///{path}", events=[Noted]) as event_store:
+
+        async def appender(count: int) -> float:
+            async def some(share: int) -> None:
+                for number in range(share):
+                    await event_store.append_events(
+                        stream_id=f"Note-{new_id()}", stream_type="Note", events=[Noted(text="hello", number=number)]
+                    )
+
+            began = perf_counter()
+            await asyncio.gather(*(some(count // IN_FLIGHT) for _ in range(IN_FLIGHT)))
+            return count // IN_FLIGHT * IN_FLIGHT / (perf_counter() - began)
+
+        yield appender
+
+
+def _inserts(path: Path, count: int) -> float:
+    connection = apsw.Connection(str(path))
+    for pragma in ("journal_mode = WAL", "synchronous = FULL"):
+        connection.execute(f"PRAGMA {pragma}").fetchall()
+    connection.execute("CREATE TABLE IF NOT EXISTS event (position INTEGER PRIMARY KEY, stream TEXT, payload TEXT)")
+    began = perf_counter()
+    for number in range(count):
+        connection.execute("INSERT INTO event (stream, payload) VALUES (?, ?)", (new_id(), f'{{"number":{number}}}'))
+    rate = count / (perf_counter() - began)
+    connection.close()
+    return rate
