@@ -13,7 +13,7 @@ from diptych.event import Event
 from diptych.generics import arguments_of, members_of
 from diptych.handlers import MISSING
 from diptych.log import EventStore, open_store
-from diptych.read.consistency import Answer, ConsistentQueryHandler, ask, note_served, position_in
+from diptych.read.consistency import Answer, ConsistentQueryHandler, ask, position_in
 from diptych.read.database import ReadDatabase, open_read_db
 from diptych.read.model import ReadModel
 from diptych.read.projection import AnyProjection, Projection, TableProjection, TwoRoundProjection, checked
@@ -153,7 +153,7 @@ class Running:
             self.queries, query, position=position, timeout_s=timeout_s, identity=self.event_store.identity
         )
 
-    async def caught_up(self, timeout_s: float = 5.0) -> None:
+    async def caught_up(self, timeout_s: float = 30.0) -> None:
         """
         Wait until every projection has applied what the log holds now.
 
@@ -225,14 +225,16 @@ class Running:
             raise BadProjection(f"{names} all keep {row.__name__} rows: ask for ReadModel of one of them instead")
         if not found:
             return MISSING
-        gate = Gate(self.synchronizer.watcher, found[0])
-        return ReadModel(self.read_db, ServedTable(found[0]), ready=gate.ready, served=note_served)
+        return ReadModel(ServedTable(found[0], self._gate(found[0])))
 
     def _views(self, kind: type) -> object:
         for projection in self.projections:
             if isinstance(projection, Projection) and type(projection) is kind:
-                return Views(self.read_db, projection, Gate(self.synchronizer.watcher, projection))
+                return Views(projection, self._gate(projection))
         return MISSING
+
+    def _gate(self, projection: AnyProjection) -> Gate:
+        return Gate(self.read_db, projection, self.synchronizer.watcher)
 
 
 def _events_of(asked: Any) -> list[Any]:

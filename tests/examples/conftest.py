@@ -49,7 +49,7 @@ class Served:
     def terminate(self) -> int:
         """End it as SIGTERM does; the exit code."""
         self.process.terminate()
-        return self.process.wait(timeout=10)
+        return self.process.wait(timeout=30)
 
     def _is_ready(self) -> bool:
         try:
@@ -108,7 +108,7 @@ def load() -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
 @pytest.fixture
 async def orders(tmp_path: Path) -> AsyncIterator[Orders]:
     """A client of the Orders application, which runs in this process on files of its own."""
-    http = api(app, ROUTES, log=f"sqlite:///{tmp_path}/log.db", read=f"sqlite:///{tmp_path}/read.db")
+    http = api(app, ROUTES, log=f"sqlite:///{tmp_path}/log.db", read=f"sqlite:///{tmp_path}/read.db", wait_s=30)
     transport = httpx.ASGITransport(http, raise_app_exceptions=False)
     async with http.router.lifespan_context(http), Orders(transport=transport, base_url="http://orders") as client:
         yield client

@@ -148,6 +148,7 @@ async def http() -> FastAPI:
         log="memory://",
         read="sqlite:///:memory:",
         principal=lambda request: request.headers.get("X-User"),
+        wait_s=30,
     )
 
 
@@ -155,6 +156,7 @@ async def http() -> FastAPI:
 async def client(http: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     async with http.router.lifespan_context(http):
         transport = httpx.ASGITransport(http, raise_app_exceptions=False)
+        await http.state.diptych.caught_up()
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             yield client
 

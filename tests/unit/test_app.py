@@ -123,7 +123,7 @@ async def test_an_answer_contains_what_its_caller_just_wrote() -> None:
     async with in_process(app) as running:
         for n in range(20):
             receipt = await running.execute(Write(text=str(n)))
-            answer = await running.ask(All(), after=receipt.token)
+            answer = await running.ask(All(), after=receipt.token, timeout_s=30)
 
             assert not answer.stale
             assert answer.position is not None
@@ -134,7 +134,7 @@ async def test_an_answer_contains_what_its_caller_just_wrote() -> None:
 async def test_the_token_of_an_answer_leads_to_nothing_older() -> None:
     async with in_process(app) as running:
         receipt = await running.execute(Write(text="x"))
-        first = await running.ask(All(), after=receipt.token)
+        first = await running.ask(All(), after=receipt.token, timeout_s=30)
         second = await running.ask(All(), after=first.token)
 
     assert second.position is not None
@@ -156,7 +156,7 @@ async def test_nothing_is_called_missing_by_an_answer_that_comes_too_early() -> 
         with pytest.raises(Behind, match="may be on its way, ask again"):
             await running.ask(One(note_id="later"), position=receipt.position + 1000, timeout_s=0.05)
         with pytest.raises(NotFound):
-            await running.ask(One(note_id="nobody"), after=receipt.token)
+            await running.ask(One(note_id="nobody"), after=receipt.token, timeout_s=30)
 
 
 async def test_an_answer_of_a_faulted_projection_says_so_at_once() -> None:

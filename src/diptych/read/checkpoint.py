@@ -163,11 +163,11 @@ async def drop(connection: AsyncConnection, of: Generation) -> None:
     await _change(connection, "checkpoint_drop", of.parameters())
 
 
-async def served(connection: AsyncConnection, projection: str, version: int) -> tuple[Generation, int] | None:
-    """The generation that answers queries and its checkpoint, in the snapshot of the connection."""
+async def served(connection: AsyncConnection, projection: str, version: int) -> Checkpoint | None:
+    """The bookkeeping of the generation that answers queries, in the snapshot of the connection."""
     statement = _statement(connection, "served_get")
-    row = (await connection.execute(statement, {"projection": projection, "version": version})).first()
-    return (Generation(projection, version, row.generation), row.position) if row else None
+    row = (await connection.execute(statement, {"projection": projection, "version": version})).mappings().first()
+    return _checkpoint(row) if row else None
 
 
 async def serve(connection: AsyncConnection, of: Generation) -> None:

@@ -16,7 +16,7 @@ from typing import Generic, TypeVar
 from diptych.errors import Behind, LogRewound, NotFound
 from diptych.log import EventStore
 from diptych.read.query import Query, QueryBus
-from diptych.read.wait import Watcher
+from diptych.read.wait import Reached
 from diptych.store.port import LogIdentity
 from diptych.token import Token
 
@@ -31,7 +31,7 @@ class Answer(Generic[R]):
     Attributes:
         position: The position it was served at; None if it read no read model.
         stale: Whether that is before the position asked for; `reason` says why:
-            "timeout", "faulted", "needs newer code", "not served yet" or "no read model".
+            "timeout", "faulted", "needs newer code", "another log" or "no read model".
         token: The position as an opaque token; "" where position is None.
     """
 
@@ -48,18 +48,30 @@ class Freshness:
 
     position: int
     deadline: float
-    reason: str | None = None
-    served: list[int] = field(default_factory=list)
+    served: list[Reached] = field(default_factory=list)
+
+    def left(self) -> float:
+        """Seconds that it may still wait."""
+        return max(0.0, self.deadline - monotonic())
+
+    def worst(self) -> Reached | None:
+        """What it was served from that is furthest behind; None if it read no read model."""
+        return min(self.served, key=lambda reached: (not reached.stale, reached.position), default=None)
 
     def doubt(self) -> Behind | None:
         """Why something missing may be there all the same; None where it is missing for certain."""
-        served = min(self.served, default=self.position)
-        if served >= self.position:
+        worst = self.worst()
+        if worst is None or not worst.stale:
             return None
-        return Behind(position=served, wanted=self.position, reason=self.reason or "timeout")
+        return Behind(position=worst.position, wanted=self.position, reason=worst.reason or "timeout")
 
 
 _asked: ContextVar[Freshness | None] = ContextVar("diptych_freshness", default=None)
+
+
+def asked() -> Freshness | None:
+    """What the query under way asked for, if there is one."""
+    return _asked.get()
 
 
 @contextmanager
@@ -71,23 +83,6 @@ def asking(position: int, timeout_s: float) -> Iterator[Freshness]:
         yield freshness
     finally:
         _asked.reset(token)
-
-
-async def wait_if_asked(watcher: Watcher, projection: str, version: int) -> None:
-    """Wait for what the query under way asked for, in its projection; note what is too early."""
-    asked = _asked.get()
-    if asked is None:
-        return
-    reached = await watcher.wait(projection, version, asked.position, asked.deadline - monotonic())
-    if reached.stale:
-        asked.reason = reached.reason
-
-
-def note_served(position: int) -> None:
-    """Note the position that rows were read at."""
-    asked = _asked.get()
-    if asked is not None:
-        asked.served.append(position)
 
 
 async def ask(
@@ -106,12 +101,11 @@ async def ask(
             raise freshness.doubt() or missing from None
     if data is None and (doubt := freshness.doubt()):
         raise doubt
-    served = min(freshness.served, default=None)
-    token = Token(served, "", identity.log_id, identity.incarnation).encode() if identity and served is not None else ""
-    if served is None:
+    worst = freshness.worst()
+    if worst is None:
         return Answer(data, None, stale=position > 0, reason="no read model" if position > 0 else None)
-    stale = served < position
-    return Answer(data, served, stale, (freshness.reason or "timeout") if stale else None, token)
+    token = Token(worst.position, "", identity.log_id, identity.incarnation).encode() if identity else ""
+    return Answer(data, worst.position, worst.stale, worst.reason, token)
 
 
 def position_in(token: Token, identity: LogIdentity) -> int:

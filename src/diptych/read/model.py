@@ -5,8 +5,8 @@ Filters and sorts come from a closed list, the columns that the row marks. Rows,
 their pointer and their position are read in one snapshot.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -16,24 +16,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from diptych.codec import check
 from diptych.errors import InvalidQuery, Malformed
-from diptych.read.database import ReadDatabase
 from diptych.read.page import Cursor, PaginatedResult, digest_of
 from diptych.read.search import fts5
 from diptych.read.shape import POSITION, ROW, Shape
 
 Row = TypeVar("Row")
 PAGES, PAGE_SIZES = range(1, 1_000_000_001), range(1, 101)
-
-
-class Served(Protocol):
-    """What a read model reads: a shape, and where its rows are just now."""
-
-    shape: Shape
-    projection: str
-    version: int
-
-    async def table(self, connection: AsyncConnection) -> tuple[Table, int]:
-        """The physical table and its position, in the snapshot of *connection*."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +31,16 @@ class Snapshot:
     conn: AsyncConnection
     table: Table
     position: int
+
+
+class Source(Protocol):
+    """What a read model reads: rows of a shape, kept by a projection of that name."""
+
+    shape: Shape
+    name: str
+
+    def snapshot(self) -> AbstractAsyncContextManager[Snapshot]:
+        """The rows as they are at one moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,28 +53,14 @@ class Order:
 
 
 class ReadModel(Generic[Row]):
-    """
-    The rows that a projection keeps.
+    """The rows that a projection keeps."""
 
-    Args:
-        ready: Awaited before every read, such as for a position that was asked for.
-        served: Told the position of every read.
-    """
-
-    def __init__(
-        self,
-        read_db: ReadDatabase,
-        view: Served,
-        *,
-        ready: Callable[[], Awaitable[None]] | None = None,
-        served: Callable[[int], None] | None = None,
-    ) -> None:
-        self._read_db, self._view = read_db, view
-        self._ready, self._served = ready, served
+    def __init__(self, source: Source) -> None:
+        self._source = source
 
     async def get(self, key: Any) -> Row | None:
         """The row of a key; None where there is none."""
-        shape = self._view.shape
+        shape = self._source.shape
         async with self.snapshot() as at:
             columns = [at.table.c[name] for name in shape.names]
             found = (await at.conn.execute(select(*columns).where(at.table.c[shape.key.name] == key))).first()
@@ -125,25 +109,23 @@ class ReadModel(Generic[Row]):
             offset = 0 if after else (page - 1) * page_size
             statement = self._select(at.table, matching, order, after).limit(page_size + 1).offset(offset)
             rows = (await at.conn.execute(statement)).all()
-        items = [self._view.shape.row(row[:-1]) for row in rows[:page_size]]
+        items = [self._source.shape.row(row[:-1]) for row in rows[:page_size]]
         end = rows[page_size - 1] if len(rows) > page_size else None
         return PaginatedResult(items, total, page, page_size, self._cursor(order, digest, end))
 
-    @asynccontextmanager
-    async def snapshot(self) -> AsyncIterator[Snapshot]:
-        """The served table, for statements of one's own on one moment."""
-        if self._ready is not None:
-            await self._ready()
-        async with self._read_db.acquire() as connection:
-            table, position = await self._view.table(connection)
-            if self._served is not None:
-                self._served(position)
-            yield Snapshot(connection, table, position)
+    def snapshot(self) -> AbstractAsyncContextManager[Snapshot]:
+        """
+        The served table, for statements of one's own on one moment.
+
+        Raises:
+            NotServed: The first build isn't done yet.
+        """
+        return self._source.snapshot()
 
     def _check(self, filters: Mapping[str, Any], page: int, page_size: int) -> None:
         for name in filters:
-            if name not in self._view.shape.listed:
-                raise InvalidQuery(f"no filter {name!r}", allowed=self._view.shape.listed)
+            if name not in self._source.shape.listed:
+                raise InvalidQuery(f"no filter {name!r}", allowed=self._source.shape.listed)
         check(dict(filters), "the filter")
         for what, number, allowed in (("page", page, PAGES), ("page_size", page_size, PAGE_SIZES)):
             if number not in allowed:
@@ -153,8 +135,8 @@ class ReadModel(Generic[Row]):
         if order_by is None:
             return Order("", POSITION, descending=True)
         column = order_by.removeprefix("-")
-        if column not in self._view.shape.listed:
-            raise InvalidQuery(f"no order {order_by!r}", allowed=self._view.shape.listed)
+        if column not in self._source.shape.listed:
+            raise InvalidQuery(f"no order {order_by!r}", allowed=self._source.shape.listed)
         return Order(order_by, column, descending=order_by.startswith("-"))
 
     def _matching(
@@ -164,8 +146,8 @@ class ReadModel(Generic[Row]):
         conditions: list[ColumnElement[bool]] = [table.c[name] == value for name, value in filters.items()]
         if search is None:
             return conditions
-        if not self._view.shape.searched:
-            raise InvalidQuery(f"{self._view.projection} has no searched columns: mark one as Searched[str]")
+        if not self._source.shape.searched:
+            raise InvalidQuery(f"{self._source.name} has no searched columns: mark one as Searched[str]")
         query = fts5(search)
         if query is None:
             return None
@@ -177,8 +159,8 @@ class ReadModel(Generic[Row]):
         self, table: Table, matching: list[ColumnElement[bool]], order: Order, after: Cursor | None
     ) -> Select[Any]:
         """The rows that match, each with its position, in order."""
-        column, position, key = table.c[order.column], table.c[POSITION], table.c[self._view.shape.key.name]
-        columns = [table.c[name] for name in self._view.shape.names]
+        column, position, key = table.c[order.column], table.c[POSITION], table.c[self._source.shape.key.name]
+        columns = [table.c[name] for name in self._source.shape.names]
         statement = select(*columns, position).where(*matching)
         if after is not None:
             statement = statement.where(_behind(column, position, key, order, self._decoded(after, order)))
@@ -191,16 +173,16 @@ class ReadModel(Generic[Row]):
     def _cursor(self, order: Order, digest: str, end: Any | None) -> str | None:
         if end is None:
             return None
-        names = self._view.shape.names
+        names = self._source.shape.names
         value = end[-1] if order.column == POSITION else end[names.index(order.column)]
-        return Cursor(order.text, digest, value, end[-1], end[names.index(self._view.shape.key.name)]).encode()
+        return Cursor(order.text, digest, value, end[-1], end[names.index(self._source.shape.key.name)]).encode()
 
     def _decoded(self, cursor: Cursor, order: Order) -> Cursor:
         """The cursor's values in the types of their columns."""
-        kinds = {column.name: column.kind | None for column in self._view.shape.columns} | {POSITION: int}
+        kinds = {column.name: column.kind | None for column in self._source.shape.columns} | {POSITION: int}
         try:
             value = msgspec.convert(cursor.value, kinds[order.column])
-            key = msgspec.convert(cursor.key, self._view.shape.key.kind)
+            key = msgspec.convert(cursor.key, self._source.shape.key.kind)
         except msgspec.ValidationError as error:
             raise Malformed("cursor", "its values are of other types") from error
         return msgspec.structs.replace(cursor, value=value, key=key)

@@ -22,7 +22,7 @@ async def prepare(event_store: EventStore, read_db: ReadDatabase, projection: An
     """The generation to keep in step: the served one, or a first one with new tables."""
     async with read_db.begin() as connection:
         found = await checkpoint.served(connection, projection.name, projection.version)
-        of = found[0] if found else Generation(projection.name, projection.version)
+        of = found.of if found else Generation(projection.name, projection.version)
         if await checkpoint.add(connection, of, event_store.identity):
             first = projector(projection, of)
             await first.create(connection)
@@ -75,11 +75,11 @@ async def _begin(
         found = await checkpoint.served(connection, projection.name, projection.version)
         if found is None:
             raise NotServed(projection.name, projection.version)
-        new = found[0].next()
+        new = found.of.next()
         while not await checkpoint.add(connection, new, event_store.identity):
             new = new.next()
         await projector(projection, new).create(connection)
-    return found[0], new
+    return found.of, new
 
 
 async def _catch_up(follower: Follower) -> None:

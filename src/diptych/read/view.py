@@ -15,37 +15,95 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from diptych.errors import NotServed
 from diptych.read import checkpoint
-from diptych.read.checkpoint import Generation
-from diptych.read.consistency import note_served, wait_if_asked
+from diptych.read.checkpoint import Checkpoint, Generation
+from diptych.read.consistency import asked
 from diptych.read.database import ReadDatabase
+from diptych.read.model import Snapshot
 from diptych.read.projection import AnyProjection, Projection, TableProjection, Transaction, TwoRoundProjection
 from diptych.read.projector import free_tables, physical_name
 from diptych.read.shape import Shape
-from diptych.read.wait import Watcher
+from diptych.read.wait import FINAL, Watcher
 
 P = TypeVar("P")
 FIRST_BUILD_S = 2.0
 
 
-class ServedTable:
-    """The table that a projection serves; what a `ReadModel` reads."""
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A snapshot of the read database; None for a checkpoint says that nothing is served yet."""
 
-    def __init__(self, projection: TableProjection | TwoRoundProjection) -> None:
-        self.shape: Shape = projection.shape()
-        self.projection, self.version = projection.name, projection.version
-        self._tables: dict[Generation, Table] = {}
+    connection: AsyncConnection
+    checkpoint: Checkpoint | None
 
-    async def table(self, connection: AsyncConnection) -> tuple[Table, int]:
+
+class Gate:
+    """Opens snapshots of what a projection serves, as fresh as the query under way asked for."""
+
+    def __init__(self, read_db: ReadDatabase, projection: AnyProjection, watcher: Watcher) -> None:
+        self._read_db, self._watcher = read_db, watcher
+        self._projection, self._version = projection.name, projection.version
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[tuple[AsyncConnection, Checkpoint]]:
         """
-        The physical table and the position it is at, in the snapshot of *connection*.
+        A snapshot at once if it is fresh enough, or a later one; what it is at is noted for the answer.
 
         Raises:
             NotServed: The first build isn't done yet.
         """
-        of, position = await _served(connection, self.projection, self.version)
-        if of not in self._tables:
-            self._tables[of] = self.shape.table(physical_name(self.shape, of), MetaData())
-        return self._tables[of], position
+        async with self._now() as moment:
+            if moment.checkpoint is not None and self._is_enough(moment.checkpoint):
+                yield moment.connection, self._noted(moment.checkpoint)
+                return
+        await self._wait()
+        async with self._now() as moment:
+            if moment.checkpoint is None:
+                raise NotServed(self._projection, self._version)
+            yield moment.connection, self._noted(moment.checkpoint)
+
+    @asynccontextmanager
+    async def _now(self) -> AsyncIterator[Moment]:
+        async with self._read_db.acquire() as connection:
+            yield Moment(connection, await checkpoint.served(connection, self._projection, self._version))
+
+    def _is_enough(self, found: Checkpoint) -> bool:
+        query = asked()
+        reached = self._watcher.reached(found, query.position if query else 0)
+        return not reached.stale or reached.reason in FINAL
+
+    async def _wait(self) -> None:
+        """For the first build, or for the position that was asked for."""
+        query = asked()
+        position, timeout_s = (query.position, query.left()) if query else (0, FIRST_BUILD_S)
+        await self._watcher.wait(self._projection, self._version, position, timeout_s)
+
+    def _noted(self, found: Checkpoint) -> Checkpoint:
+        if (query := asked()) is not None:
+            query.served.append(self._watcher.reached(found, query.position))
+        return found
+
+
+class ServedTable:
+    """The table that a projection serves; what a `ReadModel` reads."""
+
+    def __init__(self, projection: TableProjection | TwoRoundProjection, gate: Gate) -> None:
+        self.shape: Shape = projection.shape()
+        self.name = projection.name
+        self._gate = gate
+        self._tables: dict[Generation, Table] = {}
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Snapshot]:
+        """
+        The physical table and the position it is at, in one snapshot.
+
+        Raises:
+            NotServed: The first build isn't done yet.
+        """
+        async with self._gate.snapshot() as (connection, found):
+            if found.of not in self._tables:
+                self._tables[found.of] = self.shape.table(physical_name(self.shape, found.of), MetaData())
+            yield Snapshot(connection, self._tables[found.of], found.position)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,36 +127,17 @@ class Views(Generic[P]):
             rows = await view.connection.execute(select(view.table("balance")))
     """
 
-    def __init__(self, read_db: ReadDatabase, projection: Projection, gate: "Gate") -> None:
-        self._read_db, self._projection, self._gate = read_db, projection, gate
+    def __init__(self, projection: Projection, gate: Gate) -> None:
+        self._projection, self._gate = projection, gate
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[View]:
-        """A snapshot that waits for what the query under way asked for."""
-        await self._gate.ready()
-        async with self._read_db.acquire() as connection:
-            of, position = await _served(connection, self._projection.name, self._projection.version)
-            note_served(position)
-            yield View(connection, position, Transaction(connection, free_tables(self._projection, of, MetaData())))
+        """
+        A snapshot that waits for what the query under way asked for.
 
-
-class Gate:
-    """Lets a read through once its projection is served, and as fresh as the query asked for."""
-
-    def __init__(self, watcher: Watcher, projection: AnyProjection) -> None:
-        self._watcher, self._projection = watcher, projection
-        self._open = False
-
-    async def ready(self) -> None:
-        """Wait for the first build, then for the position that was asked for; each within its time."""
-        if not self._open:
-            built = await self._watcher.wait(self._projection.name, self._projection.version, 0, FIRST_BUILD_S)
-            self._open = not built.stale
-        await wait_if_asked(self._watcher, self._projection.name, self._projection.version)
-
-
-async def _served(connection: AsyncConnection, projection: str, version: int) -> tuple[Generation, int]:
-    found = await checkpoint.served(connection, projection, version)
-    if found is None:
-        raise NotServed(projection, version)
-    return found
+        Raises:
+            NotServed: The first build isn't done yet.
+        """
+        async with self._gate.snapshot() as (connection, found):
+            tables = free_tables(self._projection, found.of, MetaData())
+            yield View(connection, found.position, Transaction(connection, tables))

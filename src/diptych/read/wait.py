@@ -58,18 +58,25 @@ class Watcher:
             position: 0 waits until anything is served at all.
             timeout_s: 0 looks once.
         """
-        now = await self._look_once(projection, version, position)
-        if now is not None and (not now.stale or now.reason in FINAL or timeout_s <= 0):
-            return now
+        if timeout_s <= 0:
+            return await self._look_once(projection, version, position)
         waiter = _Waiter(projection, version, position, asyncio.get_running_loop().create_future())
         self._add(waiter)
         try:
             return await asyncio.wait_for(waiter.done, timeout_s)
         except TimeoutError:
-            latest = await self._look_once(projection, version, position)
-            return latest or Reached(0, stale=True, reason="not served yet")
+            return await self._look_once(projection, version, position)
         finally:
             self._waiters.discard(waiter)
+
+    def reached(self, found: Checkpoint, position: int) -> Reached:
+        """How far a checkpoint is, measured by a position that somebody waits for."""
+        if found.log != self._log:
+            return Reached(found.position, stale=True, reason="another log")
+        if found.position >= position:
+            return Reached(found.position)
+        reason = found.state if found.state in FINAL else "timeout"
+        return Reached(found.position, stale=True, reason=reason)
 
     async def close(self) -> None:
         """Stop watching."""
@@ -96,24 +103,16 @@ class Watcher:
     def _wake(self, served: dict[tuple[str, int], Checkpoint]) -> None:
         for waiter in tuple(self._waiters):
             found = served.get((waiter.projection, waiter.version))
-            reached = self._reached(found, waiter.position) if found else None
+            reached = self.reached(found, waiter.position) if found else None
             final = reached is not None and (not reached.stale or reached.reason in FINAL)
             if reached is not None and final and not waiter.done.done():
                 waiter.done.set_result(reached)
 
-    async def _look_once(self, projection: str, version: int, position: int) -> Reached | None:
+    async def _look_once(self, projection: str, version: int, position: int) -> Reached:
         found = (await self._served()).get((projection, version))
-        return self._reached(found, position) if found else None
+        return self.reached(found, position) if found else Reached(0, stale=True, reason="not served yet")
 
     async def _served(self) -> dict[tuple[str, int], Checkpoint]:
         async with self._read_db.acquire() as connection:
             every = await checkpoint.all_of(connection)
         return {(each.of.projection, each.of.version): each for each in every if each.served}
-
-    def _reached(self, found: Checkpoint, position: int) -> Reached:
-        if found.log != self._log:
-            return Reached(found.position, stale=True, reason="another log")
-        if found.position >= position:
-            return Reached(found.position)
-        reason = found.state if found.state in FINAL else "timeout"
-        return Reached(found.position, stale=True, reason=reason)

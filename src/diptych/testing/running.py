@@ -6,11 +6,13 @@ from typing import Any
 
 from diptych.app import Diptych, Running
 
+TO_START_S = 30.0
+
 
 @asynccontextmanager
 async def in_process(app: Diptych, *, provide: Mapping[Any, object] | None = None) -> AsyncIterator[Running]:
     """
-    Open an application for a test.
+    Open an application for a test; its read models are served from the beginning.
 
         async with in_process(app) as running:
             await running.dispatch(PlaceOrder(...))
@@ -21,4 +23,6 @@ async def in_process(app: Diptych, *, provide: Mapping[Any, object] | None = Non
         provide: Dependencies to replace, such as a mailer that only remembers.
     """
     async with app.open(log="memory://", read="sqlite:///:memory:", provide=provide) as running:
+        for projection in running.projections:
+            await running.synchronizer.wait_for(projection.name, 0, TO_START_S)
         yield running

@@ -1,6 +1,7 @@
 """Rows of every type, written and read through the engine's own statements; pages, cursors and search."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -9,13 +10,12 @@ from typing import Annotated, Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import MetaData, Table, func, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import MetaData, func, select
 
 from diptych.errors import InvalidQuery, Malformed
 from diptych.read.columns import Indexed, Key, Scale, Searched
 from diptych.read.database import ReadDatabase, open_read_db
-from diptych.read.model import ReadModel
+from diptych.read.model import ReadModel, Snapshot
 from diptych.read.shape import Shape
 from diptych.read.statements import Statements, create_indexes, create_tables, drop_tables
 
@@ -67,16 +67,20 @@ FULL = Thing(
 class Fixed:
     """Things in one table, at position 100."""
 
-    shape = SHAPE
-    projection, version = "things", 1
+    shape, name = SHAPE, "things"
 
-    async def table(self, connection: AsyncConnection) -> tuple[Table, int]:
-        return SHAPE.table("things_v1", MetaData()), 100
+    def __init__(self, read_db: ReadDatabase) -> None:
+        self.read_db = read_db
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Snapshot]:
+        async with self.read_db.acquire() as connection:
+            yield Snapshot(connection, SHAPE.table("things_v1", MetaData()), 100)
 
 
 class Things:
     def __init__(self, read_db: ReadDatabase) -> None:
-        self.read_db, self.model = read_db, ReadModel[Thing](read_db, Fixed())
+        self.read_db, self.model = read_db, ReadModel[Thing](Fixed(read_db))
         self.statements = Statements(SHAPE, "things_v1")
 
     async def put(self, *rows: Thing, position: int = 1) -> None:

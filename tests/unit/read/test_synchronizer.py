@@ -124,7 +124,7 @@ class System:
 
     def model(self, kind: type) -> ReadModel[Any]:
         projection: Any = next(each for each in self.projections if type(each) is kind)
-        return ReadModel(self.read_db, ServedTable(projection), ready=Gate(self.synchronizer.watcher, projection).ready)
+        return ReadModel(ServedTable(projection, Gate(self.read_db, projection, self.synchronizer.watcher)))
 
     async def row(self, key: str) -> Account:
         found: Account | None = await self.model(Accounts).get(key)
@@ -141,7 +141,7 @@ class System:
             await asyncio.wait_for(task, 10)
 
     async def reached(self, name: str, position: int) -> None:
-        reached = await self.synchronizer.wait_for(name, position, timeout=10)
+        reached = await self.synchronizer.wait_for(name, position, timeout=30)
         assert not reached.stale, (reached, await self.synchronizer.status())
 
 
@@ -245,7 +245,7 @@ async def test_rows_may_be_dicts_of_a_declared_table_or_structs(event_store: Eve
 
 async def test_a_free_form_projection_writes_its_own_tables(event_store: EventStore, read_db: ReadDatabase) -> None:
     system = System(event_store, read_db, Journal)
-    views: Views[Journal] = Views(read_db, Journal(), Gate(system.synchronizer.watcher, Journal()))
+    views: Views[Journal] = Views(Journal(), Gate(read_db, Journal(), system.synchronizer.watcher))
 
     async with system.running():
         last = await system.append(
@@ -351,7 +351,7 @@ async def test_many_wait_at_once(event_store: EventStore, read_db: ReadDatabase)
     async with system.running():
         await system.reached("accounts", 0)
         target = (await event_store.head()) + 1
-        waits = [asyncio.create_task(system.synchronizer.wait_for("accounts", target, timeout=10)) for _ in range(2000)]
+        waits = [asyncio.create_task(system.synchronizer.wait_for("accounts", target, timeout=30)) for _ in range(2000)]
         await system.append(Opened(account="a", owner="ann"))
         all_reached = await asyncio.gather(*waits)
 

@@ -27,6 +27,7 @@ def api(
     read: str | None = None,
     title: str = "Diptych",
     principal: Principal = lambda request: None,
+    wait_s: float = 2.0,
 ) -> FastAPI:
     """
     Serve an application over HTTP.
@@ -39,6 +40,7 @@ def api(
         log: URL of the log. Default: `DIPTYCH_LOG_URL`, else a file under ./data/.
         read: URL of the read database. Default: `DIPTYCH_READ_URL`, else a file under ./data/.
         principal: Who asks; an `Idempotency-Key` belongs to one principal.
+        wait_s: Seconds that a read with `Diptych-Position` may wait before it is answered as `Diptych-Stale`.
 
     Raises:
         BadMessage: A path names something that is no field of its message.
@@ -56,7 +58,8 @@ def api(
     router = APIRouter()
     for route in sorted(routes, key=_fixed_first):
         found = routes[route]
-        add_route(router, route, found if isinstance(found, Endpoint) else Endpoint(found), principal)
+        endpoint = found if isinstance(found, Endpoint) else Endpoint(found)
+        add_route(router, route, endpoint, principal=principal, wait_s=wait_s)
     http.include_router(router)
     http.include_router(_health())
     return http

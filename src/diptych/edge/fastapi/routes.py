@@ -50,7 +50,7 @@ class Endpoint:
     location: str | None = None
 
 
-def add_route(router: APIRouter, route: str, endpoint: Endpoint, principal: Principal) -> None:
+def add_route(router: APIRouter, route: str, endpoint: Endpoint, *, principal: Principal, wait_s: float) -> None:
     """
     Serve a message under a route such as "POST /orders/{order_id}/items".
 
@@ -63,7 +63,7 @@ def add_route(router: APIRouter, route: str, endpoint: Endpoint, principal: Prin
     if unknown := in_path - {wire_name(name) for name in fields}:
         raise BadMessage(f"{route!r}: {endpoint.message.__name__} has no field {', '.join(sorted(unknown))}")
     is_command = issubclass(endpoint.message, Command)
-    answer = _answer_command(endpoint, principal) if is_command else _answer_query(endpoint)
+    answer = _answer_command(endpoint, principal) if is_command else _answer_query(endpoint, wait_s)
     router.add_api_route(
         path,
         _with_signature(answer, endpoint.message, method, in_path),
@@ -99,12 +99,13 @@ def _command_answer(endpoint: Endpoint, receipt: Receipt[Any], in_path: Mapping[
     return _json(receipt.result, endpoint.status, headers)
 
 
-def _answer_query(endpoint: Endpoint) -> Callable[..., Coroutine[Any, Any, Response]]:
+def _answer_query(endpoint: Endpoint, wait_s: float) -> Callable[..., Coroutine[Any, Any, Response]]:
     async def answer(request: Request, message: BaseModel, **in_path: Any) -> Response:
         values = message_of(endpoint.message, message, in_path)
         position = request.headers.get(POSITION)
         after = None if position is None else Token.decode(position)
-        found: Answer[Any] = await request.app.state.diptych.ask(endpoint.message(**values), after=after)
+        query = endpoint.message(**values)
+        found: Answer[Any] = await request.app.state.diptych.ask(query, after=after, timeout_s=wait_s)
         if found.data is None:
             raise NotFound(endpoint.message.__name__, ", ".join(map(str, in_path.values())))
         headers = {POSITION: found.token} if found.token else {}
