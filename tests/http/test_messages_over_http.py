@@ -1,5 +1,6 @@
 import asyncio
 import json
+import re
 from typing import Any
 
 import httpx
@@ -189,3 +190,11 @@ async def test_the_description_of_the_api_shows_what_is_taken_and_given(http: Fa
         "page_size",
         "from",
     ]
+
+
+async def test_the_page_of_the_api_needs_nothing_from_elsewhere(client: httpx.AsyncClient) -> None:
+    page = await client.get("/docs")
+
+    loaded = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert [url for url in loaded if not url.startswith("/")] == []
+    assert {(await client.get(url)).status_code for url in loaded} == {200}

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import TypeAlias
 
 from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi_offline import FastAPIOffline
 
 from diptych.app import LOG_URL, READ_URL, Diptych, Running
 from diptych.edge.fastapi.problems import problem, problems
@@ -53,7 +54,7 @@ def api(
             attach(http, running)
             yield
 
-    http = FastAPI(title=title, lifespan=lifespan)
+    http = FastAPIOffline(title=title, lifespan=lifespan)
     problems(http)
     router = APIRouter()
     for route in sorted(routes, key=_fixed_first):
