@@ -7,7 +7,7 @@ from annotated_types import Ge, Le, MinLen
 
 from diptych import Command, PaginatedResult, Query
 
-from .values import Address, Day, Id, Line, Price, Quantity, Status
+from .values import Address, Day, Id, Line, OrderId, Price, Quantity, Status
 from .views import DailySales, OrderView
 
 PageNumber = Annotated[int, Ge(1), Le(1_000_000_000)]
@@ -34,7 +34,7 @@ class PlaceOrder(Command[Placed]):
     customer_id: Id
     items: Annotated[tuple[Line, ...], MinLen(1)]
     shipping_address: Address
-    order_id: Id | None = None
+    order_id: OrderId | None = None
     ordered_on: Day | None = None
 
 

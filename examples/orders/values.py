@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Annotated
 
 from annotated_types import Ge, Le, MinLen
-from pydantic import BeforeValidator, Field, Strict
+from pydantic import AfterValidator, BeforeValidator, Field, Strict
 
 
 class Status(StrEnum):
@@ -32,7 +32,14 @@ def _iso_day(value: object) -> object:
     return value
 
 
+def _has_a_url(order_id: str) -> str:
+    if order_id in {".", "..", "search"}:
+        raise ValueError(f"/orders/{order_id} is no place for an order: choose another id")
+    return order_id
+
+
 Id = Annotated[str, MinLen(1)]
+OrderId = Annotated[Id, AfterValidator(_has_a_url)]
 Day = Annotated[date, BeforeValidator(_iso_day)]
 Quantity = Annotated[int, Strict(), Ge(1), Le(1_000_000_000)]
 Price = Annotated[Decimal, Field(ge=0, max_digits=14, decimal_places=2)]

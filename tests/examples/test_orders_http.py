@@ -4,11 +4,25 @@ import asyncio
 import json
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from tests.examples.orders_client import ADDRESS, LAMP, ORDER, TABLE, Orders, is_problem
 
 # The calls
+
+
+@pytest.mark.parametrize("order_id", ["A/1", "ä b", "a\r\nX-Evil: 1", "50%2F?#", "/", "%", "q\u2028"])
+async def test_any_text_is_an_id_and_the_order_is_where_the_answer_says(orders: Orders, order_id: str) -> None:
+    placed = await orders.place(order_id=order_id)
+
+    assert placed.status_code == 201
+    assert "X-Evil" not in placed.headers
+    order = await orders.read(placed.headers["Location"], placed)
+    assert order["order_id"] == order_id
+    assert (await orders.post(f"{placed.headers['Location']}/ship", json={})).status_code == 200
+    customer = quote(order["customer_id"], safe="")
+    assert (await orders.get(f"/customers/{customer}/orders")).json()["total"] == 1
 
 
 async def test_placing_answers_the_id_and_where_to_find_the_order(orders: Orders) -> None:

@@ -35,6 +35,8 @@ from tests.examples.orders_client import LAMP, Orders, is_problem
         {"ordered_on": 0},
         {"ordered_on": "1996-07-04T00:00:00"},
         {"order_id": ""},
+        {"order_id": ".."},
+        {"order_id": "search"},
         {"command_id": "mine"},
         {"timestamp": "2024-01-01T00:00:00Z"},
         {"colour": "red"},

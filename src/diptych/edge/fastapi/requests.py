@@ -1,5 +1,5 @@
 """
-Read a request's body: bounded, as JSON whose numbers stay exact.
+Read a request: its path value by value, its body bounded, as JSON whose numbers stay exact.
 """
 
 import json
@@ -7,14 +7,18 @@ from collections.abc import Callable, Coroutine
 from decimal import Decimal
 from hashlib import blake2b
 from typing import Any, NoReturn
+from urllib.parse import unquote
 
 import msgspec
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
+from starlette.types import Scope
 
 MAX_BODY_BYTES = 2 * 1024 * 1024
 MAX_KEY_CHARACTERS = 255
+SLASH = "\udc2f"  # stands for a slash inside a value: no decoded path can hold this character
 
 
 class MessageRequest(Request):
@@ -40,7 +44,18 @@ class MessageRequest(Request):
 
 
 class MessageRoute(APIRoute):
-    """A route that reads its requests as `MessageRequest`."""
+    """A route that reads its requests as `MessageRequest`, and whose path may hold any value."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Whether the path is this route's; a %2F in it belongs to a value, it parts nothing."""
+        raw_path = scope.get("raw_path", b"").partition(b"?")[0].decode("ascii")
+        if "%2f" not in raw_path.lower():
+            return super().matches(scope)
+        segments = [unquote(segment).replace("/", SLASH) for segment in raw_path.split("/")]
+        match, matched = super().matches({**scope, "path": "/".join(segments)})
+        in_path = matched.get("path_params", {})
+        in_path.update({name: value.replace(SLASH, "/") for name, value in in_path.items() if isinstance(value, str)})
+        return match, matched
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The handler, given the better request."""

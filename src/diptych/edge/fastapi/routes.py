@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import msgspec
 from fastapi import APIRouter, Body, Path, Query, Request, Response
@@ -70,6 +71,7 @@ def add_route(router: APIRouter, route: str, endpoint: Endpoint, *, principal: P
         methods=[method],
         status_code=endpoint.status,
         name=endpoint.message.__name__,
+        tags=["commands" if is_command else "queries"],
         summary=(endpoint.message.__doc__ or endpoint.message.__name__).strip().splitlines()[0],
         response_model=output_model(result_type(endpoint.message)),
         responses=_problems(is_command),
@@ -94,9 +96,15 @@ def _answer_command(endpoint: Endpoint, principal: Principal) -> Callable[..., C
 def _command_answer(endpoint: Endpoint, receipt: Receipt[Any], in_path: Mapping[str, Any]) -> Response:
     headers = {"ETag": f'"{receipt.version}"', POSITION: receipt.token}
     if endpoint.location is not None:
-        named = msgspec.to_builtins(receipt.result)
-        headers["Location"] = endpoint.location.format_map({**in_path, **(named if isinstance(named, dict) else {})})
+        headers["Location"] = _filled(endpoint.location, receipt.result, in_path)
     return _json(receipt.result, endpoint.status, headers)
+
+
+def _filled(location: str, result: Any, in_path: Mapping[str, Any]) -> str:
+    """A path with its {names} filled from the request's and the result, whatever characters they hold."""
+    named = msgspec.to_builtins(result)
+    values = {**in_path, **(named if isinstance(named, dict) else {})}
+    return location.format_map({name: quote(str(value), safe="") for name, value in values.items()})
 
 
 def _answer_query(endpoint: Endpoint, wait_s: float) -> Callable[..., Coroutine[Any, Any, Response]]:
