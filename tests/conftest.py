@@ -1,0 +1,50 @@
+"""What tests of every folder may ask for."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.serving import Served, environment
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
+    """Start a Python program as a server; it ends with the test."""
+    started: list[Served] = []
+
+    def start(*command: str) -> Served:
+        server = Served(list(command), tmp_path)
+        started.append(server)
+        server.start()
+        return server
+
+    yield start
+    for server in started:
+        server.kill()
+
+
+@pytest.fixture
+def load() -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
+    """Start `python -m orders.load` with arguments; it ends with the test."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: str) -> "subprocess.Popen[str]":
+        command = [sys.executable, "-m", "orders.load", *arguments]
+        started.append(
+            subprocess.Popen(
+                command,
+                env=environment(),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                encoding="utf-8",
+            )
+        )
+        return started[-1]
+
+    yield start
+    for loading in started:
+        loading.kill()
+        loading.communicate()
