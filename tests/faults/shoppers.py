@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, suppress
 from random import Random
 
 import httpx
-from tests.faults.waiting import DEADLINE_S
+from tests.faults.waiting import DEADLINE_S, until
 
 LINE = {"product_id": "11", "product_name": "Queso Cabrales", "quantity": 1, "price": "14.00"}
 ASK_AGAIN_S = 0.02
@@ -38,6 +38,16 @@ class Shop:
                 yield self
             finally:
                 self._closing = True
+
+    async def more_accepted(self, number: int) -> None:
+        """Wait until so many more commands were accepted."""
+        wanted = self.accepted + number
+        await until(lambda: self.accepted >= wanted, f"fewer than {number} commands were accepted")
+
+    async def more_asked_again(self, number: int) -> None:
+        """Wait until so many more commands were not answered, or told to come again."""
+        wanted = self.asked_again + number
+        await until(lambda: self.asked_again >= wanted, f"fewer than {number} commands were turned away")
 
     async def _shop(self, name: str, random: Random) -> None:
         for number in itertools.count():

@@ -8,7 +8,6 @@ from random import Random
 import pytest
 from tests.faults.checks import check_files
 from tests.faults.shoppers import Shop
-from tests.faults.waiting import until
 from tests.serving import Served
 
 
@@ -20,10 +19,10 @@ async def test_a_server_killed_under_load_again_and_again_loses_and_doubles_noth
     random = Random(1)  # repeatable
     async with Shop(server.url).open(shoppers=6) as shop:
         for _ in range(amount(short=2, long=30)):
-            await until_more_accepted(shop, random.randint(1, 200))
+            await shop.more_accepted(random.randint(1, 200))
             server.kill()
             await asyncio.to_thread(server.start)
-        await until_more_accepted(shop, 100)
+        await shop.more_accepted(100)
 
     assert server.terminate() == 0
     assert shop.refused
@@ -38,16 +37,11 @@ async def test_a_server_told_to_stop_answers_what_is_in_flight_and_leaves_nothin
     random = Random(2)  # repeatable
     async with Shop(server.url).open(shoppers=20) as shop:
         for _ in range(amount(short=1, long=5)):
-            await until_more_accepted(shop, random.randint(1, 200))
+            await shop.more_accepted(random.randint(1, 200))
             assert await asyncio.to_thread(server.terminate) == 0
             assert not list((tmp_path / "data").glob("*-wal")), "a clean stop leaves no write-ahead log"
             await asyncio.to_thread(server.start)
-        await until_more_accepted(shop, 100)
+        await shop.more_accepted(100)
 
     assert server.terminate() == 0
     await check_files(tmp_path / "data", shop.streams)
-
-
-async def until_more_accepted(shop: Shop, number: int) -> None:
-    wanted = shop.accepted + number
-    await until(lambda: shop.accepted >= wanted, f"fewer than {number} commands were accepted")

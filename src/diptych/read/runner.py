@@ -128,10 +128,9 @@ class Runner:
         await self._pause(self._retry.wait())
 
     async def _back_off(self) -> None:
-        least, most = BACK_OFF_S
-        pause = min(most, least * 2**self._pauses) * random.uniform(0.5, 1)
+        pause_s = back_off_s(self._pauses)
         self._pauses += 1
-        await self._pause(asyncio.sleep(pause))
+        await self._pause(asyncio.sleep(pause_s))
 
     async def _pause(self, until: Coroutine[Any, Any, Any]) -> None:
         """Wait for something, or for `stop`."""
@@ -142,3 +141,10 @@ class Runner:
             for task in waiting:
                 task.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)
+
+
+def back_off_s(tries: int) -> float:
+    """How long to pause after so many failures in a row: twice as long each time, up to a limit."""
+    least, most = BACK_OFF_S
+    doublings = min(tries, 20)  # a database may be away for days
+    return min(most, least * 2.0**doublings) * random.uniform(0.5, 1)

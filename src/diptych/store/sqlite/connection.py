@@ -77,7 +77,7 @@ def insist(work: Callable[[], T], *, for_s: float = _BUSY_MS / 1000) -> T:
 
 def pause(tries: int) -> None:
     """Wait a little: about 0.5 ms at first, then longer, 5 ms at most."""
-    time.sleep(random.uniform(0.5, 1.0) * min(0.001 * 2**tries, 0.005))
+    time.sleep(random.uniform(0.5, 1.0) * 0.001 * min(2 ** min(tries, 3), 5))
 
 
 def explain(error: Exception, path: str) -> Exception:
