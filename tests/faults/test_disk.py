@@ -2,7 +2,7 @@
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -50,15 +50,16 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
-async def test_a_full_disk_refuses_commands_and_loses_none(disk: Disk) -> None:
+@pytest.mark.timeout(600)
+async def test_a_full_disk_refuses_commands_and_loses_none(disk: Disk, amount: Callable[..., int]) -> None:
     http = api(app, ROUTES, log=f"sqlite:///{disk.folder}/log.db", read=f"sqlite:///{disk.folder}/read.db", wait_s=30)
     transport = httpx.ASGITransport(http)
     async with http.router.lifespan_context(http):
         async with Shop("http://orders", transport=transport).open(shoppers=4) as shop:
             await shop.more_accepted(20)
-            for _ in range(3):
+            for _ in range(amount(short=1, long=5)):
                 disk.fill()
-                await shop.more_asked_again(20)
+                await shop.more_asked_again(5)
                 disk.make_room()
                 await shop.more_accepted(20)
 

@@ -84,10 +84,11 @@ class Connection:
 
     def __init__(self, path: str, *, query_only: bool) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="diptych-read")
+        self.raw: apsw.Connection
         try:
-            self.raw = self.run(lambda: _connect(path, query_only=query_only))
-        except BaseException:
-            self._thread.shutdown(wait=False)
+            self.run(lambda: self._open(path, query_only=query_only))
+        except BaseException:  # cancelled, too: the thread may have opened it all the same
+            self.terminate()
             raise
 
     def run(self, work: Callable[[], T]) -> T:
@@ -118,8 +119,12 @@ class Connection:
 
     def terminate(self) -> None:
         """Close it without waiting."""
-        self._thread.submit(self.raw.close)
+        if hasattr(self, "raw"):
+            self._thread.submit(self.raw.close)
         self._thread.shutdown(wait=False)
+
+    def _open(self, path: str, *, query_only: bool) -> None:
+        self.raw = _connect(path, query_only=query_only)
 
 
 class Cursor:
