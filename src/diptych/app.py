@@ -8,11 +8,12 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar, get_args, get_origin
 
-from diptych.errors import BadProjection, Unavailable
+from diptych.errors import BadDatabase, BadProjection, NoHandler, Unavailable
 from diptych.event import Event
 from diptych.generics import arguments_of, members_of
 from diptych.handlers import MISSING
 from diptych.log import EventStore, open_store
+from diptych.message import Message
 from diptych.read.consistency import Answer, ConsistentQueryHandler, ask, position_in
 from diptych.read.database import ReadDatabase, open_read_db
 from diptych.read.model import ReadModel
@@ -79,6 +80,16 @@ class Diptych:
             named += _events_of(asked)
         return list(dict.fromkeys(named))
 
+    def require_handler(self, message_type: type[Message]) -> None:
+        """
+        Insist that a message will be answered.
+
+        Raises:
+            NoHandler: No bus of this application has a handler for it.
+        """
+        if message_type not in self.commands.handlers and message_type not in self.queries.handlers:
+            raise NoHandler(message_type)
+
     @asynccontextmanager
     async def open(
         self, log: str = LOG_URL, read: str = READ_URL, *, provide: Mapping[Any, object] | None = None
@@ -92,11 +103,15 @@ class Diptych:
             provide: More dependencies, such as those made by a lifespan of one's own.
 
         Raises:
-            BadDatabase: A database can't be opened as it is.
+            BadDatabase: A database can't be opened as it is, or both are one file.
+            BadProjection: A row's shape changed and its projection's version did not.
             MissingDependencies: Handlers ask for what nobody provides.
         """
+        if log == read and log.startswith("sqlite:"):
+            raise BadDatabase(f"the log and the read models are both to be in {log}: give each a file of its own")
         async with open_store(log, self.events) as event_store, open_read_db(read) as read_db:
             running = Running(self, event_store, read_db, self.provide | dict(provide or {}))
+            await running.synchronizer.check()
             following = asyncio.create_task(running.synchronizer.run(), name="diptych-synchronizer")
             following.add_done_callback(running.followed)
             try:
@@ -167,7 +182,7 @@ class Running:
                 raise Unavailable(await self._why_behind(projection.name, reached.reason))
 
     async def ready(self) -> tuple[bool, str]:
-        """Whether requests can be served, and why not."""
+        """Whether requests can be served, and why not; a projection that stands still is named, and served."""
         if self.stopping:
             return False, "stopping"
         if self._failure is not None:
@@ -178,7 +193,10 @@ class Running:
             return False, str(error)
         served = {status.name for status in statuses if status.served}
         building = [projection.name for projection in self.projections if projection.name not in served]
-        return (False, f"being built: {', '.join(building)}") if building else (True, "ready")
+        if building:
+            return False, f"being built: {', '.join(building)}"
+        stopped = [f"{status.name} is {status.state}: {status.error}" for status in statuses if status.error]
+        return True, "; ".join(["ready", *stopped])
 
     def followed(self, task: "asyncio.Task[None]") -> None:
         """Take note of the synchronizer's end."""

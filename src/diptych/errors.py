@@ -67,7 +67,7 @@ class NotFound(Refused):
     """Nothing of that id exists."""
 
     def __init__(self, what: str, id: object) -> None:
-        super().__init__(f"{what} {id!r} does not exist: check the id")
+        super().__init__(f"{what} {repr(id) if isinstance(id, str) else id} does not exist: check the id")
         self.what, self.id = what, id
 
 
@@ -211,7 +211,11 @@ class NoHandler(Misuse):
     """No handler is registered for the type."""
 
     def __init__(self, message_type: type) -> None:
-        super().__init__(f"no handler for {message_type.__name__}: register one before it is dispatched")
+        name = getattr(message_type, "__name__", repr(message_type))
+        super().__init__(
+            f"no handler for {name}: decorate `async def …(message: {name})` with the bus's `handler`, "
+            "or register one, before the bus is opened"
+        )
         self.message_type = message_type
 
 

@@ -177,7 +177,7 @@ async def test_the_description_of_the_api_shows_what_is_taken_and_given(http: Fa
     description = http.openapi()
     text = json.dumps(description)
 
-    assert set(description["paths"]["/notes"]["post"]["responses"]) == {"201", "400", "404", "409", "422", "503"}
+    assert set(description["paths"]["/notes"]["post"]["responses"]) == {"201", "400", "404", "409", "415", "422", "503"}
     assert set(description["components"]["schemas"]["Write"]["properties"]) == {"text", "price", "at", "tags"}
     assert description["components"]["schemas"]["Write"]["additionalProperties"] is False
     assert "command_id" not in text
@@ -189,7 +189,46 @@ async def test_the_description_of_the_api_shows_what_is_taken_and_given(http: Fa
         "page",
         "page_size",
         "from",
+        "Diptych-Position",
     ]
+    written = description["paths"]["/notes"]["post"]
+    assert [each["name"] for each in written["parameters"]] == ["Idempotency-Key"]
+    assert {"Diptych-Position", "ETag"} <= set(written["responses"]["201"]["headers"])
+
+
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/plain", "", "application/jsonp"])
+async def test_a_body_that_is_not_said_to_be_json_is_told_to(
+    client: httpx.AsyncClient, event_store: EventStore, kind: str
+) -> None:
+    refused = await client.post("/notes", content=b'{"text": "x"}', headers={"Content-Type": kind} if kind else {})
+
+    assert (refused.status_code, refused.headers["Content-Type"]) == (415, "application/problem+json")
+    assert "send JSON, with Content-Type: application/json" in refused.json()["detail"]
+    assert await event_store.read_all() == []
+
+
+@pytest.mark.parametrize("kind", ["application/json; charset=utf-8", "Application/JSON", "application/vnd.x+json"])
+async def test_json_goes_by_many_names(client: httpx.AsyncClient, kind: str) -> None:
+    written = await client.post("/notes", content=b'{"text": "x"}', headers={"Content-Type": kind})
+
+    assert written.status_code == 201
+
+
+async def test_what_is_wrong_is_said_once_and_where(client: httpx.AsyncClient) -> None:
+    refused = await write(client, tags=[{"name": "a", "colour": "red"}], mood="good")
+
+    assert refused.json()["errors"] == [
+        {"loc": ["body", "tags", 0, "colour"], "msg": "there is no such field"},
+        {"loc": ["body", "mood"], "msg": "there is no such field"},
+    ]
+
+
+async def test_a_key_that_names_another_request_is_named(client: httpx.AsyncClient) -> None:
+    await write(client, {"Idempotency-Key": "k-1"})
+    refused = await write(client, {"Idempotency-Key": "k-1"}, text="other")
+
+    assert (refused.status_code, refused.json()["key"]) == (422, "k-1")
+    assert "Idempotency-Key 'k-1' was used for another request" in refused.json()["detail"]
 
 
 async def test_the_page_of_the_api_needs_nothing_from_elsewhere(client: httpx.AsyncClient) -> None:

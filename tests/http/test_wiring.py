@@ -2,16 +2,15 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import httpx
 import pytest
 from fastapi import Depends, FastAPI
-from tests.http.conftest import NoteById, NoteRow, Write, app
+from tests.http.conftest import NoteById, Noted, NoteRow, Write, app
 
-from diptych import CommandBus, QueryBus
-from diptych.fastapi import attach, get_command_bus, get_query_bus, problems
+from diptych import BadMessage, Command, CommandBus, Diptych, NoHandler, QueryBus
+from diptych.fastapi import Endpoint, api, attach, get_command_bus, get_query_bus, problems
 
 
 @asynccontextmanager
@@ -72,9 +71,62 @@ async def test_what_nobody_foresaw_tells_nothing_of_the_inside(
     assert "a secret" in caplog.text
 
 
-def test_a_path_that_names_no_field_is_refused_at_start_up(tmp_path: Path) -> None:
-    from diptych import BadMessage
-    from diptych.fastapi import api
+@pytest.mark.parametrize(
+    ("routes", "complaint"),
+    [
+        ({"GET /notes/{id}": NoteById}, "NoteById has no field id; it has note_id"),
+        ({"post /notes": Write}, "write a method, a space and a path"),
+        ({"PUSH /notes": Write}, "write a method, a space and a path"),
+        ({"POST notes": Write}, "write a method, a space and a path"),
+        ({"/notes": Write}, "write a method, a space and a path"),
+        ({"GET /notes": Write}, "GET changes nothing and Write is a command: use POST"),
+        ({"POST /notes": Noted}, "name a subclass of Command or Query"),
+        ({"POST /notes": Write(text="x")}, "name a subclass of Command or Query"),
+        ({"POST /notes": lambda: 1}, "name a subclass of Command or Query"),
+        ({"POST /notes": Endpoint(Write, location="/notes/{id}")}, "names id, which is neither.*there is note_id"),
+    ],
+)
+def test_a_route_that_can_not_work_is_refused_when_it_is_declared(routes: Any, complaint: str) -> None:
+    with pytest.raises(BadMessage, match=complaint):
+        api(app, routes)
 
-    with pytest.raises(BadMessage, match="NoteById has no field id"):
-        api(app, {"GET /notes/{id}": NoteById})
+
+def test_a_route_to_a_message_that_nobody_handles_is_refused_when_it_is_declared() -> None:
+    class Nope(Command):
+        pass
+
+    with pytest.raises(NoHandler, match="no handler for Nope: decorate"):
+        api(app, {"POST /nope": Nope})
+
+
+async def test_a_result_without_fields_fills_the_location_too() -> None:
+    class Sign(Command[str]):
+        name: str
+
+    commands = CommandBus()
+
+    @commands.handler
+    async def sign(command: Sign) -> str:
+        return command.name
+
+    signing = api(
+        Diptych(commands),
+        {"POST /signs": Endpoint(Sign, status=201, location="/signs/{result}")},
+        log="memory://",
+        read="sqlite:///:memory:",
+    )
+    client = httpx.AsyncClient(transport=httpx.ASGITransport(signing), base_url="http://test")
+    async with signing.router.lifespan_context(signing), client:
+        signed = await client.post("/signs", json={"name": "a b"})
+
+    assert (signed.json(), signed.headers["Location"]) == ("a b", "/signs/a%20b")
+
+
+async def test_a_request_without_an_open_application_says_so_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    closed = api(app, {"GET /notes/{note_id}": NoteById})
+    transport = httpx.ASGITransport(closed, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        answer = await client.get("/notes/1")
+
+    assert answer.status_code == 500
+    assert "no application is open behind this route: run the lifespan" in caplog.text

@@ -7,6 +7,8 @@ import pytest
 
 from diptych import (
     Aggregate,
+    BadDatabase,
+    BadProjection,
     Behind,
     Command,
     CommandBus,
@@ -61,6 +63,21 @@ class Notes(TableProjection[NoteRow, Noted]):
         if self.broken:
             raise RuntimeError("a bug")
         return NoteRow(event.data.note_id, event.data.text)
+
+
+@dataclass(frozen=True)
+class WiderRow:
+    note_id: Key[str]
+    text: str
+    colour: str = "white"
+
+
+class WiderNotes(TableProjection[WiderRow, Noted]):
+    name = "notes"
+    version = 1
+
+    def evolve(self, row: WiderRow | None, event: RecordedEvent[Noted]) -> WiderRow | None:
+        return WiderRow(event.data.note_id, event.data.text)
 
 
 class Write(Command[str]):
@@ -169,6 +186,9 @@ async def test_an_answer_of_a_faulted_projection_says_so_at_once() -> None:
             answer = await running.ask(All(), after=receipt.token, timeout_s=60)
 
         assert (answer.stale, answer.reason, answer.data.items) == (True, "faulted", [])
+        unasked = await running.ask(All())
+        assert (unasked.stale, unasked.reason) == (True, "faulted")
+        assert await running.ready() == (True, "ready; notes is faulted: RuntimeError: a bug")
         with pytest.raises(Unavailable, match="faulted, RuntimeError: a bug"):
             await running.caught_up()
 
@@ -272,3 +292,23 @@ async def test_read_models_of_another_log_are_refused_by_name(tmp_path: Path) ->
         await running.dispatch(Write(text="other"))
         with pytest.raises(Unavailable, match="built from another log: put that one back, or rebuild"):
             await running.caught_up()
+
+
+async def test_a_row_that_changed_its_shape_without_a_new_version_is_named_at_the_start(tmp_path: Path) -> None:
+    log, read = f"sqlite:///{tmp_path}/log.db", f"sqlite:///{tmp_path}/read.db"
+    async with app.open(log, read) as running:
+        await running.dispatch(Write(text="kept", note_id="n"))
+
+    wider = Diptych(commands, projections=[WiderNotes])
+    with pytest.raises(BadProjection, match="projection 'notes' version 1 keeps .*raise its version, version = 2"):
+        async with wider.open(log, read):
+            pass
+    WiderNotes.version = 2
+    async with Diptych(commands, projections=[WiderNotes]).open(log, read) as running:
+        await running.caught_up()
+
+
+async def test_one_file_can_not_hold_both(tmp_path: Path) -> None:
+    with pytest.raises(BadDatabase, match="give each a file of its own"):
+        async with app.open(f"sqlite:///{tmp_path}/a.db", f"sqlite:///{tmp_path}/a.db"):
+            pass

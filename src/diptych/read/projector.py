@@ -6,10 +6,10 @@ built beside the one that is being read.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import MetaData, Table, quoted_name
+from sqlalchemy import Connection, MetaData, Table, inspect, quoted_name
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from diptych.errors import BadProjection
@@ -17,15 +17,32 @@ from diptych.event import RecordedEvent
 from diptych.read.checkpoint import Generation
 from diptych.read.fold import fold_table, fold_two_rounds
 from diptych.read.projection import AnyProjection, Projection, TableProjection, Transaction, TwoRoundProjection
-from diptych.read.shape import Shape
+from diptych.read.shape import ROW, Shape
 from diptych.read.statements import Statements, create_indexes, create_tables, drop_tables
 
 
 class Projector(ABC):
     """One generation of a projection in a read database."""
 
-    def __init__(self, of: Generation) -> None:
+    def __init__(self, of: Generation, tables: Iterable[Table]) -> None:
         self.of = of
+        self._declared = tuple(tables)
+
+    async def check(self, connection: AsyncConnection) -> None:
+        """
+        Insist that its tables have the columns that the code declares.
+
+        Raises:
+            BadProjection: They have others.
+        """
+        for table in self._declared:
+            there = await connection.run_sync(_columns_of, table.name)
+            if there != frozenset(table.columns.keys()):
+                raise BadProjection(
+                    f"projection {self.of.projection!r} version {self.of.version} keeps {', '.join(sorted(there))} "
+                    f"in {table.name}, but the code says {', '.join(sorted(table.columns.keys()))}: "
+                    f"raise its version, version = {self.of.version + 1}, and new tables are built beside these"
+                )
 
     @abstractmethod
     async def create(self, connection: AsyncConnection) -> None:
@@ -60,9 +77,9 @@ class _Shaped(Projector):
     """Tables that Diptych derives from row classes."""
 
     def __init__(self, of: Generation, *shapes: Shape) -> None:
-        super().__init__(of)
         self._tables = [(shape, physical_name(shape, of)) for shape in shapes]
         self._statements = [Statements(shape, name) for shape, name in self._tables]
+        super().__init__(of, (each.table for each in self._statements))
 
     async def create(self, connection: AsyncConnection) -> None:
         for shape, name in self._tables:
@@ -100,10 +117,10 @@ class _FreeForm(Projector):
     """Tables that the projection declares itself."""
 
     def __init__(self, projection: Projection[Any], of: Generation) -> None:
-        super().__init__(of)
         self._projection = projection
         self._metadata = MetaData()
         self._tables = free_tables(projection, of, self._metadata)
+        super().__init__(of, self._tables.values())
 
     async def create(self, connection: AsyncConnection) -> None:
         await connection.run_sync(self._metadata.create_all)
@@ -129,6 +146,10 @@ def physical_name(shape: Shape, of: Generation) -> str:
 def free_tables(projection: Projection[Any], of: Generation, metadata: MetaData) -> dict[str, Table]:
     """The physical tables of a free-form projection, by their declared names."""
     return {table.name: _physical(table, of, metadata) for table in projection.tables}
+
+
+def _columns_of(connection: Connection, table: str) -> frozenset[str]:
+    return frozenset(column["name"] for column in inspect(connection).get_columns(table)) - {ROW}
 
 
 def _physical(table: Table, of: Generation, metadata: MetaData) -> Table:

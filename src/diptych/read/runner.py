@@ -120,7 +120,12 @@ class Runner:
         text = str(error) if isinstance(error, DiptychError) else f"{type(error).__name__}: {error}"
         expected = isinstance(error, LogRewound | Unreadable)
         logger.error(
-            "projection %s is %s at %s: %s", self._name, state, position, text, exc_info=None if expected else error
+            "projection %s is %s%s: %s",
+            self._name,
+            state,
+            "" if position is None else f" at position {position}",
+            text,
+            exc_info=None if expected else error,
         )
         with suppress(Unavailable):
             await self.follower.fail(state, text, position)

@@ -215,6 +215,9 @@ class ApswDialect(SQLiteDialect):
         """What `connect` takes."""
         return [url.database], {"query_only": url.query.get("query_only") == "1"}
 
+    def _get_server_version_info(self, connection: Any) -> tuple[int, ...]:
+        return Dbapi.sqlite_version_info
+
     def do_begin(self, dbapi_connection: Any) -> None:
         """Nothing: whoever opens a transaction says BEGIN, and which kind."""
 

@@ -19,6 +19,7 @@ from diptych.read.checkpoint import Checkpoint, Generation
 from diptych.read.database import ReadDatabase
 from diptych.read.follower import Follower
 from diptych.read.projection import AnyProjection, checked
+from diptych.read.projector import projector
 from diptych.read.rebuild import drop, prepare, rebuild
 from diptych.read.runner import Runner
 from diptych.read.wait import Reached, Watcher
@@ -75,6 +76,18 @@ class ReadModelSynchronizer:
         self.watcher = Watcher(read_db, event_store.identity)
         self._runners: dict[str, Runner] = {}
         self._stop = asyncio.Event()
+
+    async def check(self) -> None:
+        """
+        Insist that the tables which are there have the columns that the code knows.
+
+        Raises:
+            BadProjection: A row's shape changed and its projection's version did not.
+        """
+        async with self._read_db.acquire() as connection:
+            for each in await checkpoint.all_of(connection):
+                if self._is_mine(each.of):
+                    await projector(self._projections[each.of.projection], each.of).check(connection)
 
     async def run(self) -> None:
         """Keep every projection in step until `stop` is called or the task is cancelled."""

@@ -7,7 +7,7 @@ position belong together, whatever is switched or applied meanwhile.
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from sqlalchemy import MetaData, Table
@@ -79,7 +79,9 @@ class Gate:
 
     def _noted(self, found: Checkpoint) -> Checkpoint:
         if (query := asked()) is not None:
-            query.served.append(self._watcher.reached(found, query.position))
+            reached = self._watcher.reached(found, query.position)
+            stands_still = not query.position and found.state in FINAL
+            query.served.append(replace(reached, stale=True, reason=found.state) if stands_still else reached)
         return found
 
 

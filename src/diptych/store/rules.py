@@ -13,7 +13,8 @@ def check_append(append: Append) -> None:
     Refuse what no caller can mean.
 
     Raises:
-        Misuse: Nothing to commit, an empty or repeated stream, or an id that is not the append's own.
+        Misuse: Nothing to commit, an empty or repeated stream, an expected version that none can be, or an id
+            that is not the append's own.
     """
     if append.command is None and not append.streams:
         raise Misuse("an append holds events, a command record, or both: this one holds nothing")
@@ -21,6 +22,8 @@ def check_append(append: Append) -> None:
         raise Misuse(f"append {append.id!r} names a stream twice: put its events together")
     if not all(stream.events for stream in append.streams):
         raise Misuse(f"append {append.id!r} names a stream without events: leave the stream out")
+    for stream in append.streams:
+        _check_expected(stream)
     own_id = append.command.id if append.command else append.streams[0].events[0].id
     if append.id != own_id:
         raise Misuse(f"append {append.id!r} must carry the id of its command or of its first event: {own_id!r}")
@@ -55,6 +58,16 @@ def check_repeat(first: Outcome, again: CommandRecord) -> None:
     digests = {first.command.digest if first.command else None, again.digest} - {None}
     if len(digests) > 1:
         raise CommandIdReused(again.id)
+
+
+def _check_expected(wanted: StreamAppend) -> None:
+    expected = wanted.expected
+    if isinstance(expected, Expect) or (type(expected) is int and expected >= 0):
+        return
+    raise Misuse(
+        f"stream {wanted.stream!r} is expected at version {expected!r}: "
+        "say ANY, NO_STREAM, EXISTS or a number that is 0 or more"
+    )
 
 
 def _met(expected: Expected, version: int) -> bool:

@@ -78,14 +78,17 @@ class Answers:
         The result as it is kept for a repeat.
 
         Raises:
-            NotStorable: No repeat could be answered with it.
+            NotStorable: A value in it that the log can't give back.
+            BadHandler: The handler returned something else than its command promises.
         """
         check(result, self._what)
         try:
             stored = _encode(result)
             self._decode(stored)
         except (TypeError, ValueError, OverflowError) as error:  # a ValidationError is a ValueError
-            raise NotStorable(what=self._what, path="$", why=str(error)) from error
+            raise BadHandler(
+                f"{self._what} is to be {shown(self._type)}, and the handler returned {result!r}: {error}"
+            ) from error
         return stored
 
     def decode(self, stored: bytes) -> Any:

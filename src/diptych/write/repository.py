@@ -11,8 +11,8 @@ from typing import Any, Generic
 from typing_extensions import TypeVar
 
 from diptych.context import current_metadata
-from diptych.errors import NotFound, WrongCategory, WrongVersion
-from diptych.event import RecordedEvent
+from diptych.errors import NotFound, Unreadable, WrongCategory, WrongVersion
+from diptych.event import RawEvent, RecordedEvent
 from diptych.log import EventStore, ToStream
 from diptych.store.port import NO_STREAM
 from diptych.write.aggregate import Aggregate, event_types, stream_of
@@ -38,6 +38,7 @@ class Repository(Generic[A]):
             NotFound: Its stream has no events.
             WrongVersion: It moved on since *expected_version*.
             NewerSchema: It holds an event that only newer code can read.
+            Unreadable: It holds an event that no class here has the name of: deciding without it could be wrong.
         """
         stream, unit = stream_of(self._type.category, id), current_unit()
         aggregate = await (self._read(stream, id) if unit is None else self._known(unit, stream, id))
@@ -89,7 +90,15 @@ class Repository(Generic[A]):
 
     def _replay(self, aggregate: A, event: RecordedEvent[Any]) -> None:
         self._event_store.codec.require(event)
+        if isinstance(event.data, RawEvent):
+            raise Unreadable(
+                type=event.event_type,
+                position=event.global_position,
+                why=f"{self._type.__name__} is loaded from it, and no class of its events has that name. If one was "
+                f"renamed, say so in it, class New(Event, was=({event.event_type!r},)); a class that is gone is still "
+                f"needed to read what it wrote",
+            )
         if isinstance(event.data, event_types(self._type)):
             aggregate.replay(event.data)
-        else:  # of a type that this program doesn't know, or no longer
+        else:  # known to the program, and of no concern to this aggregate
             aggregate.version += 1

@@ -20,7 +20,11 @@ class Counted(Event):
     by: int
 
 
-EVENTS: list[type[Event]] = [Begun, Counted]
+class Elsewhen(Event):
+    at: str
+
+
+EVENTS: list[type[Event]] = [Begun, Counted, Elsewhen]
 
 
 class LimitReached(Refused):

@@ -307,7 +307,7 @@ async def test_a_result_of_another_type_than_named_stores_nothing(event_store: E
     async def log(command: Log) -> Any:
         return "seven"
 
-    with pytest.raises(NotStorable, match="Expected `int`, got `str`"):
+    with pytest.raises(BadHandler, match="Expected `int`, got `str`"):
         await bound(event_store, bus).dispatch(Log(name="x", command_id="k"))
     assert await event_store.command("k") is None
 

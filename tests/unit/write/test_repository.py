@@ -2,13 +2,13 @@ import asyncio
 
 import pytest
 
-from diptych.errors import NewerSchema, NotFound, WrongCategory, WrongVersion
+from diptych.errors import NewerSchema, NotFound, Unreadable, WrongCategory, WrongVersion
 from diptych.log import EventStore
 from diptych.store.port import Append, NewEvent, StreamAppend
 from diptych.write.aggregate import Aggregate
 from diptych.write.repository import Repository
 
-from .counter import Begun, Counted, Counter
+from .counter import Begun, Counted, Counter, Elsewhen
 
 
 class Elsewhere(Aggregate[Begun]):
@@ -101,13 +101,25 @@ async def test_a_version_that_the_caller_has_seen_is_insisted_on(counters: Repos
     assert (caught.value.expected, caught.value.actual) == (2, 1)
 
 
-async def test_an_unknown_event_counts_and_changes_nothing(
+async def test_an_event_that_no_class_is_named_like_stops_a_decision_and_names_the_cure(
     counters: Repository[Counter], event_store: EventStore
 ) -> None:
     counter = Counter("c")
     counter.begin(10)
     await counters.save(counter)
     await append_raw(event_store, "Forgotten", version=1)
+
+    with pytest.raises(Unreadable, match=r"Counter is loaded from it.*was=\('Forgotten',\)"):
+        await counters.load("c")
+
+
+async def test_an_event_that_is_not_its_own_counts_and_changes_nothing(
+    counters: Repository[Counter], event_store: EventStore
+) -> None:
+    counter = Counter("c")
+    counter.begin(10)
+    await counters.save(counter)
+    await event_store.append_events(stream_id="Counter-c", stream_type="Counter", events=[Elsewhen(at="noon")])
 
     loaded = await counters.load("c")
     loaded.count(1)

@@ -8,11 +8,12 @@ from contextlib import asynccontextmanager
 from typing import TypeAlias
 
 from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.responses import JSONResponse
 from fastapi_offline import FastAPIOffline
 
 from diptych.app import LOG_URL, READ_URL, Diptych, Running
 from diptych.edge.fastapi.problems import problem, problems
-from diptych.edge.fastapi.routes import Endpoint, Principal, add_route
+from diptych.edge.fastapi.routes import Endpoint, Principal, add_route, running_of
 from diptych.message import Message
 from diptych.read.query import QueryBus
 from diptych.write.bus import CommandBus
@@ -44,7 +45,8 @@ def api(
         wait_s: Seconds that a read with `Diptych-Position` may wait before it is answered as `Diptych-Stale`.
 
     Raises:
-        BadMessage: A path names something that is no field of its message.
+        BadMessage: A route that can't work.
+        NoHandler: A route leads to a message that nobody handles.
     """
 
     @asynccontextmanager
@@ -61,6 +63,7 @@ def api(
         found = routes[route]
         endpoint = found if isinstance(found, Endpoint) else Endpoint(found)
         add_route(router, route, endpoint, principal=principal, wait_s=wait_s)
+        app.require_handler(endpoint.message)
     http.include_router(router)
     http.include_router(_health())
     return http
@@ -93,12 +96,8 @@ def _health() -> APIRouter:
 
     @router.get("/readyz", summary="Whether it can serve requests")
     async def readyz(request: Request) -> Response:
-        ready, why = await request.app.state.diptych.ready()
-        return (
-            Response(f'{{"status":"{why}"}}', media_type="application/json")
-            if ready
-            else problem(503, "not-ready", why)
-        )
+        ready, why = await running_of(request).ready()
+        return JSONResponse({"status": why}) if ready else problem(503, "not-ready", why)
 
     return router
 

@@ -2,8 +2,10 @@
 Answer every error as RFC 9457 `application/problem+json`: what happened, with its facts, and no internals.
 """
 
+import inspect
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
@@ -85,7 +87,8 @@ async def _diptych_error(request: Request, error: Exception) -> Response:
         return await _unforeseen(request, error)
     headers = {"Retry-After": str(RETRY_AFTER_S)} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
     if _is_rule(error):
-        return problem(status, "rule", str(error), {"rule": type(error).__name__, **_facts(error)})
+        detail = str(error) or inspect.getdoc(type(error)) or type(error).__name__
+        return problem(status, "rule", detail, {"rule": type(error).__name__, **_facts(error)})
     return problem(status, snake_case(type(error).__name__).replace("_", "-"), str(error), _facts(error), headers)
 
 
@@ -93,8 +96,28 @@ async def _invalid_request(request: Request, error: Exception) -> Response:
     found = error.errors() if isinstance(error, RequestValidationError) else []
     if any(each["type"] == "json_invalid" for each in found):
         return problem(400, "malformed-json", f"the body is no JSON: {found[0].get('ctx', {}).get('error', 'broken')}")
-    errors = [{"loc": list(each["loc"]), "msg": each["msg"]} for each in found]
+    errors = [{"loc": list(each["loc"]), "msg": _told(each)} for each in _causes(found)]
     return problem(422, "invalid-request", "the request does not have the shape that is asked for", {"errors": errors})
+
+
+def _causes(errors: Sequence[Any]) -> list[Any]:
+    """The errors less those that only follow from one further inside: a list of broken items isn't too short."""
+    places = [tuple(each["loc"]) for each in errors]
+    return [
+        each
+        for each, place in zip(errors, places, strict=True)
+        if not any(other[: len(place)] == place and len(other) > len(place) for other in places)
+    ]
+
+
+def _told(error: Mapping[str, Any]) -> str:
+    """pydantic's message, in the words of JSON where it speaks of Python."""
+    match error["type"]:
+        case "extra_forbidden" | "unexpected_keyword_argument":
+            return "there is no such field"
+        case "too_short":
+            return f"needs {error['ctx']['min_length']} or more items, has {error['ctx']['actual_length']}"
+    return str(error["msg"]).removeprefix("Value error, ")
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
@@ -116,9 +139,11 @@ def _is_rule(error: Exception) -> bool:
 
 
 def _facts(error: Exception) -> dict[str, Any]:
-    plain = (str, int, float, bool, tuple, list, type(None))
-    return {
-        name: value
-        for name, value in vars(error).items()
-        if not name.startswith("_") and isinstance(value, plain) and name not in ProblemModel.model_fields
-    }
+    """The attributes of an error that JSON has a form for; decimals and days as text, as in any answer."""
+    named = {name: value for name, value in vars(error).items() if not name.startswith("_")}
+    facts: dict[str, Any] = {}
+    for name, value in named.items():
+        with suppress(TypeError, ValueError, OverflowError):
+            if name not in ProblemModel.model_fields:
+                facts[name] = msgspec.json.decode(msgspec.json.encode(value))
+    return facts

@@ -3,6 +3,7 @@ Read a request: its path value by value, its body bounded, as JSON whose numbers
 """
 
 import json
+import re
 from collections.abc import Callable, Coroutine
 from decimal import Decimal
 from hashlib import blake2b
@@ -18,6 +19,8 @@ from starlette.types import Scope
 
 MAX_BODY_BYTES = 2 * 1024 * 1024
 MAX_KEY_CHARACTERS = 255
+WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+JSON = re.compile(r"application/([^;\s]+\+)?json\s*(;|$)", re.IGNORECASE)
 SLASH = "\udc2f"  # stands for a slash inside a value: no decoded path can hold this character
 
 
@@ -62,6 +65,8 @@ class MessageRoute(APIRoute):
         handler = super().get_route_handler()
 
         async def handle(request: Request) -> Response:
+            if request.method in WITH_BODY:
+                _insist_on_json(request)
             return await handler(MessageRequest(request.scope, request.receive))
 
         return handle
@@ -82,6 +87,14 @@ def command_id_of(request: Request, principal: str) -> str | None:
     if not 0 < len(key) <= MAX_KEY_CHARACTERS:
         raise HTTPException(400, f"Idempotency-Key must have 1 to {MAX_KEY_CHARACTERS} characters")
     return blake2b(f"{principal}\0{key}".encode(), digest_size=16).hexdigest()
+
+
+def _insist_on_json(request: Request) -> None:
+    """Refuse a body that is said to be something else, as forms are; one that is empty is nothing at all."""
+    kind = request.headers.get("content-type", "")
+    is_empty = request.headers.get("content-length", "0") == "0" and "transfer-encoding" not in request.headers
+    if not is_empty and not JSON.match(kind):
+        raise HTTPException(415, f"the body is {kind or 'of no type'}: send JSON, with Content-Type: application/json")
 
 
 def _refuse(constant: str) -> NoReturn:

@@ -3,7 +3,8 @@ Turn messages into routes: fill one from the request, hand it to its bus, answer
 """
 
 import inspect
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -13,7 +14,10 @@ import msgspec
 from fastapi import APIRouter, Body, Path, Query, Request, Response
 from pydantic import BaseModel
 
+from diptych.app import Running
 from diptych.context import acting
+from diptych.edge.fastapi.checks import check_route, names_in
+from diptych.edge.fastapi.description import KEY, POSITION, STALE, described_headers, described_responses
 from diptych.edge.fastapi.models import (
     input_model,
     message_of,
@@ -23,17 +27,24 @@ from diptych.edge.fastapi.models import (
     result_type,
     wire_name,
 )
-from diptych.edge.fastapi.problems import MEDIA_TYPE, ProblemModel
-from diptych.edge.fastapi.requests import MessageRoute, command_id_of, digest_of
-from diptych.errors import BadMessage, NotFound
+from diptych.edge.fastapi.requests import WITH_BODY, MessageRoute, command_id_of, digest_of
+from diptych.errors import CommandIdReused, Misuse, NotFound, Refused
 from diptych.message import Message
 from diptych.read.consistency import Answer
 from diptych.token import Token
 from diptych.write.command import Command, Receipt
 
-POSITION, STALE = "Diptych-Position", "Diptych-Stale"
-WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 Principal = Callable[[Request], str | None]
+
+
+class KeyReused(CommandIdReused):
+    """A key names one request."""
+
+    def __init__(self, key: str) -> None:
+        Refused.__init__(
+            self, f"{KEY} {key!r} was used for another request: send that one again unchanged, or take a new key"
+        )
+        self.key = key
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +53,10 @@ class Endpoint:
     How a message is reached.
 
     Args:
+        message: A subclass of Command or Query.
         status: Of a successful answer.
-        location: The `Location` of what was made; `{names}` are filled from the path and the result.
+        location: The `Location` of what was made; `{names}` are filled from the path and the result's fields,
+            `{result}` is a result that has none.
     """
 
     message: type[Message]
@@ -56,13 +69,11 @@ def add_route(router: APIRouter, route: str, endpoint: Endpoint, *, principal: P
     Serve a message under a route such as "POST /orders/{order_id}/items".
 
     Raises:
-        BadMessage: The path names something that is no field of the message.
+        BadMessage: The route can't work; see `check_route`.
     """
     method, _, path = route.partition(" ")
-    in_path = frozenset(part.strip("{}") for part in path.split("/") if part.startswith("{"))
-    fields = own_fields(endpoint.message)
-    if unknown := in_path - {wire_name(name) for name in fields}:
-        raise BadMessage(f"{route!r}: {endpoint.message.__name__} has no field {', '.join(sorted(unknown))}")
+    check_route(route, endpoint.message, endpoint.location)
+    in_path = names_in(path)
     is_command = issubclass(endpoint.message, Command)
     answer = _answer_command(endpoint, principal) if is_command else _answer_query(endpoint, wait_s)
     router.add_api_route(
@@ -74,7 +85,8 @@ def add_route(router: APIRouter, route: str, endpoint: Endpoint, *, principal: P
         tags=["commands" if is_command else "queries"],
         summary=(endpoint.message.__doc__ or endpoint.message.__name__).strip().splitlines()[0],
         response_model=output_model(result_type(endpoint.message)),
-        responses=_problems(is_command),
+        responses=described_responses(endpoint.status, is_command=is_command),
+        openapi_extra={"parameters": described_headers(is_command=is_command)},
         route_class_override=MessageRoute,
     )
 
@@ -86,8 +98,9 @@ def _answer_command(endpoint: Endpoint, principal: Principal) -> Callable[..., C
         digest = await digest_of(request) if command_id else None
         if command_id is not None:
             values["command_id"] = command_id
-        with acting(actor=actor, traceparent=request.headers.get("traceparent")):
-            receipt = await request.app.state.diptych.execute(endpoint.message(**values), digest=digest)
+        with acting(actor=actor, traceparent=request.headers.get("traceparent")), _keys_by_name(request):
+            command: Any = endpoint.message(**values)
+            receipt: Receipt[Any] = await running_of(request).execute(command, digest=digest)
         return _command_answer(endpoint, receipt, in_path)
 
     return answer
@@ -103,7 +116,7 @@ def _command_answer(endpoint: Endpoint, receipt: Receipt[Any], in_path: Mapping[
 def _filled(location: str, result: Any, in_path: Mapping[str, Any]) -> str:
     """A path with its {names} filled from the request's and the result, whatever characters they hold."""
     named = msgspec.to_builtins(result)
-    values = {**in_path, **(named if isinstance(named, dict) else {})}
+    values = {**in_path, **(named if isinstance(named, dict) else {"result": named})}
     return location.format_map({name: quote(str(value), safe="") for name, value in values.items()})
 
 
@@ -112,8 +125,8 @@ def _answer_query(endpoint: Endpoint, wait_s: float) -> Callable[..., Coroutine[
         values = message_of(endpoint.message, message, in_path)
         position = request.headers.get(POSITION)
         after = None if position is None else Token.decode(position)
-        query = endpoint.message(**values)
-        found: Answer[Any] = await request.app.state.diptych.ask(query, after=after, timeout_s=wait_s)
+        query: Any = endpoint.message(**values)
+        found: Answer[Any] = await running_of(request).ask(query, after=after, timeout_s=wait_s)
         if found.data is None:
             raise NotFound(endpoint.message.__name__, ", ".join(map(str, in_path.values())))
         headers = {POSITION: found.token} if found.token else {}
@@ -147,9 +160,23 @@ def _with_signature(
     return answer
 
 
-def _problems(is_command: bool) -> dict[int | str, dict[str, Any]]:
-    described = {400: "Malformed", 404: "Not found", 422: "Not the shape that is asked for", 503: "Not now"}
-    if is_command:
-        described[409] = "A rule refused, or another came first"
-    content = {MEDIA_TYPE: {"schema": ProblemModel.model_json_schema()}}
-    return {status: {"description": text, "content": content} for status, text in described.items()}
+@contextmanager
+def _keys_by_name(request: Request) -> Iterator[None]:
+    """Name the key that the client sent, where the id that was made of it was used before."""
+    try:
+        yield
+    except CommandIdReused as reused:
+        if key := request.headers.get(KEY):
+            raise KeyReused(key) from reused
+        raise
+
+
+def running_of(request: Request) -> Running:
+    """The open application that a request is for."""
+    running: Running | None = getattr(request.app.state, "diptych", None)
+    if running is None:
+        raise Misuse(
+            "no application is open behind this route: run the lifespan of what api() made (a mounted application's "
+            "is not run by itself, a test client's is inside `with`), or attach(http, running)"
+        )
+    return running
