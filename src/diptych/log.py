@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from diptych.catalogue import Catalogue
-from diptych.codec import Codec
+from diptych.codec import INT64, Codec, check
 from diptych.context import current_metadata
 from diptych.errors import Misuse
 from diptych.event import Event, Metadata, RecordedEvent
@@ -69,6 +69,9 @@ class AppendIds(Protocol):
 
     def next_id(self, event_store: "EventStore") -> str:
         """The id of the append that is about to be made."""
+
+    def digest_of(self, streams: Sequence[ToStream]) -> bytes:
+        """What tells whether an append of that id is the same one again."""
 
     def appended(self, event_store: "EventStore", appended: Appended) -> None:
         """Where it ended."""
@@ -126,7 +129,7 @@ class EventStore:
             The end of the first stream, at the position of the last event.
         """
         naming = command_under_way()
-        command = None if naming is None else CommandRecord(naming.next_id(self), None, b"null")
+        command = None if naming is None else CommandRecord(naming.next_id(self), naming.digest_of(streams), b"null")
         outcome = await self.commit(streams, command, current_metadata())
         appended = Appended(outcome.ends[0].stream, outcome.ends[0].version, outcome.position)
         if naming is not None:
@@ -159,6 +162,8 @@ class EventStore:
         Raises:
             Unreadable: An event of a known type can't be turned into its class.
         """
+        _check_range("from_version", from_version, limit)
+        check(stream_id, "the stream id")
         stored = await self.store.read_stream(stream_id, after=from_version, limit=limit, durable=durable)
         return self._decoded(stored)
 
@@ -178,6 +183,7 @@ class EventStore:
             stream_types: Only of these categories; empty for all.
             event_types: Only of these stored type names; empty for all.
         """
+        _check_range("from_position", from_position, limit)
         page = await self.store.read(from_position, limit=limit, categories=stream_types, types=event_types)
         return self._decoded(page.events)
 
@@ -185,6 +191,7 @@ class EventStore:
         self, from_position: int = 0, *, stream_types: Collection[str] = (), event_types: Collection[str] = ()
     ) -> AsyncIterator[RecordedEvent[Any]]:
         """Every event after a position, those of the past first, then each as it is appended; never ends."""
+        _check_range("from_position", from_position, None)
         position = from_position
         while True:
             page = await self.store.read(position, limit=READ_LIMIT, categories=stream_types, types=event_types)
@@ -217,11 +224,22 @@ class EventStore:
     def _encoded(self, stream: ToStream, metadata: Metadata) -> StreamAppend:
         if not stream.events:
             raise Misuse(f"no events for stream {stream.stream_id!r}: an append has at least one")
+        for what, text in (("stream_id", stream.stream_id), ("stream_type", stream.stream_type)):
+            if not text:
+                raise Misuse(f"{what} is {text!r}: give text that isn't empty")
+            check(text, what)
         events: list[NewEvent] = [self.codec.encode(event, metadata) for event in stream.events]
         return StreamAppend(stream.stream_id, stream.stream_type, stream.expected_version, events)
 
     def _decoded(self, stored: Iterable[StoredEvent]) -> list[RecordedEvent[Any]]:
         return [self.codec.decode(event) for event in stored]
+
+
+def _check_range(what: str, after: int, limit: int | None) -> None:
+    if type(after) is not int or after not in INT64 or after < 0:
+        raise Misuse(f"{what} is {after!r}: give a number from 0 on; events after it are read")
+    if limit is not None and (type(limit) is not int or limit not in INT64 or limit < 1):
+        raise Misuse(f"limit is {limit!r}: give a number from 1 on")
 
 
 @asynccontextmanager

@@ -42,6 +42,11 @@ class Generation:
         """The build after this one."""
         return Generation(self.projection, self.version, self.generation + 1)
 
+    def follows(self, other: "Generation") -> bool:
+        """Whether this is a later build of the same."""
+        same = (self.projection, self.version) == (other.projection, other.version)
+        return same and self.generation > other.generation
+
     def parameters(self, **more: Any) -> dict[str, Any]:
         """Its key as statement parameters, with *more* of them."""
         return {"projection": self.projection, "version": self.version, "generation": self.generation, **more}
@@ -143,9 +148,15 @@ async def advance(connection: AsyncConnection, held: Checkpoint, through: int, e
 
 
 async def fail(connection: AsyncConnection, held: Checkpoint, state: str, error: str, position: int | None) -> None:
-    """Record that a projection stopped, and why."""
+    """
+    Record that a projection stopped, and why.
+
+    Raises:
+        FencedOut: Another owner took it over.
+    """
     parameters = held.of.parameters(epoch=held.epoch, state=state, error=error, error_position=position)
-    await _change(connection, "checkpoint_fail", parameters)
+    if not await _change(connection, "checkpoint_fail", parameters):
+        raise FencedOut
 
 
 async def resume(connection: AsyncConnection, held: Checkpoint) -> None:
@@ -170,9 +181,14 @@ async def served(connection: AsyncConnection, projection: str, version: int) -> 
     return _checkpoint(row) if row else None
 
 
-async def serve(connection: AsyncConnection, of: Generation) -> None:
-    """Point queries at a generation."""
-    await _change(connection, "served_set", of.parameters())
+async def serve_first(connection: AsyncConnection, of: Generation) -> None:
+    """Point queries at a generation, unless they are pointed at one already."""
+    await _change(connection, "served_first", of.parameters())
+
+
+async def switch(connection: AsyncConnection, old: Generation, new: Generation) -> bool:
+    """Point queries from the old generation to the new one; False where they aren't pointed at the old one."""
+    return await _change(connection, "served_switch", new.parameters(old=old.generation))
 
 
 async def _change(connection: AsyncConnection, name: str, parameters: Mapping[str, Any]) -> bool:

@@ -21,6 +21,7 @@ from diptych.store.port import LogIdentity
 from diptych.token import Token
 
 R = TypeVar("R")
+NEVER = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class Answer(Generic[R]):
     Attributes:
         position: The position it was served at; None if it read no read model.
         stale: Whether that is before the position asked for; `reason` says why:
-            "timeout", "faulted", "needs newer code", "another log" or "no read model".
+            "timeout", "faulted", "needs newer code", "rewound", "another log" or "no read model".
         token: The position as an opaque token; "" where position is None.
     """
 
@@ -160,15 +161,17 @@ class ConsistentQueryHandler:
             if stream_id is None or expected_version is None:
                 raise ValueError("name a position, or a stream_id with its expected_version")
             position = await self._position_of(stream_id, expected_version, deadline)
-        wanted = await self._event_store.head() + 1 if position is None else position
-        left = max(0.0, deadline - monotonic()) if position is not None else 0.0
-        return await ask(self._queries, query, position=wanted, timeout_s=left, identity=self._event_store.identity)
+        left = max(0.0, deadline - monotonic())
+        return await ask(self._queries, query, position=position, timeout_s=left, identity=self._event_store.identity)
 
-    async def _position_of(self, stream_id: str, version: int, deadline: float) -> int | None:
-        """The position of a stream's version, as soon as there is one; None when the time is up."""
-        while True:
+    async def _position_of(self, stream_id: str, version: int, deadline: float) -> int:
+        """The position of a stream's version, as soon as there is one; one beyond every log when the time is up."""
+        while version > 0:
             head = await self._event_store.head()
             position = await self._event_store.position_of(stream_id, version)
-            if position is not None or monotonic() >= deadline:
+            if position is not None:
                 return position
+            if monotonic() >= deadline:
+                return NEVER
             await self._event_store.wait_beyond(head, deadline - monotonic())
+        return 0

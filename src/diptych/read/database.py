@@ -18,9 +18,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from diptych.errors import BadDatabase, Unavailable
 from diptych.read.sqlite import url_of
+from diptych.store.location import place_for
 
 SCHEMA_VERSION = 1
-READERS = 8
+READERS, MORE_READERS = 8, 32  # more where queries hold several snapshots at once
+PATIENCE_S = 2.0
 MEMORY = "sqlite:///:memory:"
 
 
@@ -84,7 +86,9 @@ async def open_read_db(url: str) -> AsyncIterator[ReadDatabase]:
                 yield read_db
         return
     path = _path(url)
-    readers = create_async_engine(url_of(path, query_only=True), pool_size=READERS, max_overflow=0)
+    readers = create_async_engine(
+        url_of(path, query_only=True), pool_size=READERS, max_overflow=MORE_READERS, pool_timeout=PATIENCE_S
+    )
     writer = create_async_engine(url_of(path, query_only=False), pool_size=1, max_overflow=0)
     try:
         read_db = ReadDatabase(readers, writer)
@@ -99,8 +103,7 @@ def _path(url: str) -> Path:
     scheme, slashes, path = url.partition(":///")
     if scheme != "sqlite" or not slashes or not path:
         raise BadDatabase(f"{url!r} is no read database: write sqlite:///relative.db or sqlite:////absolute.db")
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    return Path(path)
+    return Path(place_for(path))
 
 
 async def _create_schema(read_db: ReadDatabase) -> None:

@@ -109,7 +109,8 @@ def _remember(
 ) -> Any | None:
     """The memo after the event; the last one known where the event made it go."""
     before = memos.get(key)
-    after = projection.remember(before, event)
+    # A dict may be changed in place: what was remembered for earlier events stays as it was.
+    after = projection.remember(dict(before) if isinstance(before, dict) else before, event)
     if after is not before:
         memos.put(key, after, event.global_position)
     return before if after is None else after
@@ -125,7 +126,7 @@ def _evolve(
     for key in keys:
         before = rows.get(key)
         after = evolve(initial(key) if before is None else before)
-        if after is not before:
+        if after is not before or isinstance(after, dict):  # a dict may have been changed in place
             rows.put(key, after, position)
 
 

@@ -59,9 +59,20 @@ class Follower:
             self.held = await checkpoint.claim(connection, self.of, owner)
         if self.held is None:
             return False
-        await self._check_place(self.held)
+        if why := await why_no_place(self._event_store, self.held):
+            raise LogRewound(
+                who=f"projection {self.of.projection!r} at position {self.held.position}",
+                why=why,
+                repair="put the log back that it was built from, or rebuild the projection",
+            )
         self._publish_at = await self._event_store.head() if self._publish else None
         return True
+
+    async def is_replaced(self) -> bool:
+        """Whether a rebuild put another generation in the place of this one."""
+        async with self._read_db.acquire() as connection:
+            served = await checkpoint.served(connection, self.of.projection, self.of.version)
+        return served is not None and served.of != self.of
 
     async def read(self, limit: int) -> Page | None:
         """The next batch; None where there is nothing to do yet."""
@@ -80,7 +91,7 @@ class Follower:
                 await self.projector.apply(connection, events)
             await checkpoint.advance(connection, held, page.through, event_id)
             if self._is_due(page.through):
-                await checkpoint.serve(connection, self.of)
+                await checkpoint.serve_first(connection, self.of)
         self._moved(page.through)
 
     async def wait_beyond(self, position: int, timeout_s: float) -> None:
@@ -88,7 +99,12 @@ class Follower:
         await self._event_store.wait_beyond(position, timeout_s)
 
     async def keep(self) -> None:
-        """Extend the lease while there is nothing to apply."""
+        """
+        Extend the lease while nothing is applied.
+
+        Raises:
+            FencedOut: Another worker owns the projection, or a rebuild has replaced this generation.
+        """
         async with self._read_db.begin() as connection:
             await checkpoint.fence(connection, self._owned())
 
@@ -98,7 +114,7 @@ class Follower:
             async with self._read_db.begin() as connection:
                 await checkpoint.fail(connection, self.held, state, error, position)
                 if self._publish_at is not None:
-                    await checkpoint.serve(connection, self.of)
+                    await checkpoint.serve_first(connection, self.of)
             self._publish_at = None
             self._watcher.look()
 
@@ -141,20 +157,14 @@ class Follower:
         there = await self._event_store.store.event_at(page.through)
         return there.id if there else ""
 
-    async def _check_place(self, held: Checkpoint) -> None:
-        """A checkpoint of another log, ahead of this one, or on a dead branch is refused, never skipped over."""
-        if held.log != self._event_store.identity:
-            raise _rewound(held, f"it was built from log {held.log.log_id} incarnation {held.log.incarnation}")
-        if held.position == 0:
-            return
-        there = await self._event_store.store.event_at(held.position)
-        if held.event_id and (there is None or there.id != held.event_id):
-            raise _rewound(held, f"the log has no event {held.event_id} at position {held.position}")
 
-
-def _rewound(held: Checkpoint, why: str) -> LogRewound:
-    return LogRewound(
-        who=f"projection {held.of.projection!r} at position {held.position}",
-        why=why,
-        repair="put the log back that it was built from, or rebuild the projection",
-    )
+async def why_no_place(event_store: EventStore, found: Checkpoint) -> str | None:
+    """Why a checkpoint is no place in this log: of another, ahead, or on a dead branch; None if it is one."""
+    if found.log != event_store.identity:
+        return f"it was built from log {found.log.log_id} incarnation {found.log.incarnation}"
+    if found.position == 0 or not found.event_id:
+        return None
+    there = await event_store.store.event_at(found.position)
+    if there is None or there.id != found.event_id:
+        return f"the log has no event {found.event_id} at position {found.position}"
+    return None

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Select, Table, and_, func, or_, select, te
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from diptych.codec import check
-from diptych.errors import InvalidQuery, Malformed
+from diptych.errors import InvalidQuery, Malformed, NotStorable
 from diptych.read.page import Cursor, PaginatedResult, digest_of
 from diptych.read.search import fts5
 from diptych.read.shape import POSITION, ROW, Shape
@@ -59,8 +59,17 @@ class ReadModel(Generic[Row]):
         self._source = source
 
     async def get(self, key: Any) -> Row | None:
-        """The row of a key; None where there is none."""
+        """
+        The row of a key; None where there is none, as for a key that no column can hold.
+
+        Raises:
+            NotServed: The first build isn't done yet.
+        """
         shape = self._source.shape
+        try:
+            check(key, shape.key.name)
+        except NotStorable:
+            return None
         async with self.snapshot() as at:
             columns = [at.table.c[name] for name in shape.names]
             found = (await at.conn.execute(select(*columns).where(at.table.c[shape.key.name] == key))).first()
@@ -181,9 +190,10 @@ class ReadModel(Generic[Row]):
         """The cursor's values in the types of their columns."""
         kinds = {column.name: column.kind | None for column in self._source.shape.columns} | {POSITION: int}
         try:
+            check([cursor.value, cursor.position, cursor.key], "the cursor")
             value = msgspec.convert(cursor.value, kinds[order.column])
             key = msgspec.convert(cursor.key, self._source.shape.key.kind)
-        except msgspec.ValidationError as error:
+        except (msgspec.ValidationError, NotStorable) as error:
             raise Malformed("cursor", "its values are of other types") from error
         return msgspec.structs.replace(cursor, value=value, key=key)
 

@@ -207,11 +207,22 @@ def checked(projection: AnyProjection | type[AnyProjection]) -> AnyProjection:
     """
     found = projection() if isinstance(projection, type) else projection
     found.handles()
+    if isinstance(found, Projection):
+        _check_free_tables(found)
     if isinstance(found, TableProjection) and type(found).keys is TableProjection.keys:
         _check_events_carry(found, found.shape().key.name, "keys(event)")
     if isinstance(found, TwoRoundProjection) and type(found).memo_keys is TwoRoundProjection.memo_keys:
         _check_events_carry(found, found.memo_shape().key.name, "memo_keys(event)")
     return found
+
+
+def _check_free_tables(projection: Projection[Any]) -> None:
+    for table in projection.tables:
+        if table.foreign_keys:
+            raise BadProjection(
+                f"table {table.name!r} of {type(projection).__name__} has a foreign key, and its tables get other "
+                "names in each build: leave the constraint out, nobody but the projection writes them"
+            )
 
 
 def _check_events_carry(projection: AnyProjection, key: str, cure: str) -> None:

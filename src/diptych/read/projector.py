@@ -138,6 +138,18 @@ class _FreeForm(Projector):
             await self._projection.apply(event, tx)
 
 
+def table_names(projection: AnyProjection) -> list[str]:
+    """The logical names of the tables that a projection keeps."""
+    match projection:
+        case TableProjection():
+            return [projection.shape().name]
+        case TwoRoundProjection():
+            return [projection.memo_shape().name, projection.shape().name]
+        case Projection():
+            return [table.name for table in projection.tables]
+    return []
+
+
 def physical_name(shape: Shape, of: Generation) -> str:
     """The name of a shape's table in a generation."""
     return f"{shape.name}{of.suffix}"

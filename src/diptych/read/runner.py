@@ -4,7 +4,7 @@ Keep one projection in step: claim it, follow the log, and never die of an error
     claim ──► follow ──► (nothing new) wait ──► follow …
                 │
                 ├─ away (a database can't be reached): back off and claim again, for ever
-                ├─ fenced out: another owner writes now; stand by
+                ├─ fenced out: another owner writes now; stand by, or end if a rebuild took the place
                 └─ failing: halve the batch down to the guilty event, retry it a
                    bounded number of times, then stand still as `faulted` (P9)
 """
@@ -20,6 +20,7 @@ from typing import Any
 from diptych.errors import DiptychError, LogRewound, NewerSchema, Unavailable, Unreadable
 from diptych.read.checkpoint import LEASE_S, FencedOut, new_owner
 from diptych.read.follower import Follower
+from diptych.read.wait import REWOUND
 from diptych.store.port import Page
 
 logger = logging.getLogger("diptych.projection")
@@ -28,10 +29,11 @@ BATCH_EVENTS = 5_000
 BATCH_S = LEASE_S / 3
 TRIES = 4
 BACK_OFF_S = (0.05, 5.0)
+STATES = {NewerSchema: "needs newer code", LogRewound: REWOUND}
 
 
 class Runner:
-    """The endless task of one projection. `run` ends when `stop` was called."""
+    """The endless task of one generation. `run` ends when `stop` was called, or another generation is served."""
 
     def __init__(self, follower: Follower) -> None:
         self.follower = follower
@@ -49,15 +51,13 @@ class Runner:
         """Follow the log until stopped; the batch under way is finished, the lease let go."""
         while not self._stop.is_set():
             try:
-                await self._follow()
+                await self._follow_or_stand_still()
             except Unavailable as error:
                 logger.warning("projection %s waits, a database is away: %s", self._name, error)
                 await self._back_off()
             except FencedOut:
                 logger.warning("projection %s was taken over by another worker; standing by", self._name)
                 self.follower.held = None
-            except Exception as error:
-                await self._stand_still(error, None)
         with suppress(Unavailable):  # the lease then runs out by itself
             await self.follower.release()
 
@@ -71,17 +71,32 @@ class Runner:
         self._failures = 0
         self._retry.set()
 
+    async def _follow_or_stand_still(self) -> None:
+        try:
+            await self._follow()
+        except (Unavailable, FencedOut):
+            raise
+        except Exception as error:
+            await self._stand_still(error, None)
+
     async def _follow(self) -> None:
         if not await self.follower.claim(self._owner):
-            await self._pause(asyncio.sleep(LEASE_S / 3))
+            await self._stand_by()
             return
         while not self._stop.is_set():
             page = await self.follower.read(self._limit)
             if page is None:
                 await self._idle()
+                self._pauses = 0
             else:
                 await self._apply(page)
-            self._pauses = 0
+
+    async def _stand_by(self) -> None:
+        """Wait for the owner to go, unless a rebuild has put another generation in the place of this one."""
+        if await self.follower.is_replaced():
+            self.stop()
+        else:
+            await self._pause(asyncio.sleep(LEASE_S / 3))
 
     async def _idle(self) -> None:
         position = self.follower.held.position if self.follower.held else 0
@@ -99,7 +114,7 @@ class Runner:
         except Exception as error:
             await self._failed(page, error)
         else:
-            self._failures = 0
+            self._failures = self._pauses = 0
             took_long = monotonic() - began > BATCH_S
             self._limit = max(1, self._limit // 2) if took_long else min(BATCH_EVENTS, self._limit * 2)
 
@@ -116,7 +131,7 @@ class Runner:
 
     async def _stand_still(self, error: Exception, position: int | None) -> None:
         """Say what is wrong and wait until someone asks to try again."""
-        state = "needs newer code" if isinstance(error, NewerSchema) else "faulted"
+        state = next((state for kind, state in STATES.items() if isinstance(error, kind)), "faulted")
         text = str(error) if isinstance(error, DiptychError) else f"{type(error).__name__}: {error}"
         expected = isinstance(error, LogRewound | Unreadable)
         logger.error(
@@ -127,10 +142,21 @@ class Runner:
             text,
             exc_info=None if expected else error,
         )
-        with suppress(Unavailable):
-            await self.follower.fail(state, text, position)
         self._retry.clear()
-        await self._pause(self._retry.wait())
+        while not (await self._recorded(state, text, position) or self._stop.is_set()):
+            await self._back_off()
+        while not (self._retry.is_set() or self._stop.is_set()):
+            await self._pause(asyncio.wait_for(self._retry.wait(), LEASE_S / 3))
+            with suppress(Unavailable):
+                await self.follower.keep()
+
+    async def _recorded(self, state: str, error: str, position: int | None) -> bool:
+        try:
+            await self.follower.fail(state, error, position)
+        except Unavailable as away:
+            logger.warning("projection %s can't say that it is %s, a database is away: %s", self._name, state, away)
+            return False
+        return True
 
     async def _back_off(self) -> None:
         pause_s = back_off_s(self._pauses)

@@ -263,4 +263,5 @@ async def _uncancelled(future: "asyncio.Future[T]") -> T:
         return await asyncio.shield(future)
     except asyncio.CancelledError:
         await asyncio.wait([future])
+        future.exception()  # what came of it is of no interest any more
         raise

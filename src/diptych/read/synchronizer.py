@@ -8,6 +8,7 @@ ends, all catch up by themselves (P10).
 import asyncio
 import logging
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -17,16 +18,16 @@ from diptych.log import EventStore
 from diptych.read import checkpoint
 from diptych.read.checkpoint import Checkpoint, Generation
 from diptych.read.database import ReadDatabase
-from diptych.read.follower import Follower
+from diptych.read.follower import Follower, why_no_place
 from diptych.read.projection import AnyProjection, checked
-from diptych.read.projector import projector
-from diptych.read.rebuild import drop, prepare, rebuild
+from diptych.read.projector import projector, table_names
+from diptych.read.rebuild import drop_all_but, prepare, rebuild
 from diptych.read.runner import Runner
 from diptych.read.wait import Reached, Watcher
 
 logger = logging.getLogger("diptych.projection")
 
-PREPARE_AGAIN_S = 1.0
+PREPARE_AGAIN_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class ProjectionStatus:
     How a projection is doing.
 
     Attributes:
-        state: "running", "new" (nothing applied yet), "faulted" or "needs newer code".
+        state: "running", "new" (nothing applied yet), "faulted", "needs newer code" or "rewound".
         checkpoint: The last position applied.
         head: The log's head when the status was taken; `head - checkpoint` bounds the events to go.
         error: Why it stopped, at which `error_position`, and since when.
@@ -75,11 +76,12 @@ class ReadModelSynchronizer:
         self._projections = _by_name(projections)
         self.watcher = Watcher(read_db, event_store.identity)
         self._runners: dict[str, Runner] = {}
+        self._unprepared: dict[str, str] = {}
         self._stop = asyncio.Event()
 
     async def check(self) -> None:
         """
-        Insist that the tables which are there have the columns that the code knows.
+        Look at what is there before it is served: its tables, and whether its checkpoints are places in this log.
 
         Raises:
             BadProjection: A row's shape changed and its projection's version did not.
@@ -88,6 +90,8 @@ class ReadModelSynchronizer:
             for each in await checkpoint.all_of(connection):
                 if self._is_mine(each.of):
                     await projector(self._projections[each.of.projection], each.of).check(connection)
+                    if await why_no_place(self._event_store, each):
+                        self.watcher.distrust(each.of)
 
     async def run(self) -> None:
         """Keep every projection in step until `stop` is called or the task is cancelled."""
@@ -112,10 +116,10 @@ class ReadModelSynchronizer:
             NoProjection: There is none of that name here.
         """
         projection = self._find(name)
-        old, _ = await rebuild(self._event_store, self._read_db, projection, self.watcher)
+        built = await rebuild(self._event_store, self._read_db, projection, self.watcher)
         if name in self._runners:
             self._runners[name].stop()
-        await drop(self._read_db, projection, old)
+        await drop_all_but(self._read_db, projection, built)
 
     async def wait_for(self, projection: str, position: int, timeout: float = 2.0) -> Reached:
         """
@@ -139,7 +143,8 @@ class ReadModelSynchronizer:
         head = await self._event_store.head()
         async with self._read_db.acquire() as connection:
             every = await checkpoint.all_of(connection)
-        return [_status(each, head) for each in every if self._is_mine(each.of)]
+        stuck = [_stuck(self._projections[name], error, head) for name, error in self._unprepared.items()]
+        return [*(_status(each, head) for each in every if self._is_mine(each.of)), *stuck]
 
     async def retry(self, name: str) -> None:
         """
@@ -166,11 +171,18 @@ class ReadModelSynchronizer:
 
     async def _prepare(self, projection: AnyProjection) -> Generation | None:
         try:
-            return await prepare(self._event_store, self._read_db, projection)
+            of = await prepare(self._event_store, self._read_db, projection)
         except Unavailable as error:
             logger.warning("projection %s can't start, a database is away: %s", projection.name, error)
-            await asyncio.sleep(PREPARE_AGAIN_S)
-            return None
+        except Exception as error:
+            logger.exception("projection %s can't start", projection.name)
+            self._unprepared[projection.name] = f"{type(error).__name__}: {error}"
+        else:
+            self._unprepared.pop(projection.name, None)
+            return of
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stop.wait(), PREPARE_AGAIN_S)
+        return None
 
     def _find(self, name: str) -> AnyProjection:
         if name not in self._projections:
@@ -188,7 +200,24 @@ def _by_name(projections: Iterable[AnyProjection | type[AnyProjection]]) -> dict
         if projection.name in found:
             raise BadProjection(f"two projections are named {projection.name!r}: set `name` on one of them")
         found[projection.name] = projection
+    _check_tables(found.values())
     return found
+
+
+def _check_tables(projections: Iterable[AnyProjection]) -> None:
+    owners: dict[str, str] = {}
+    for projection in projections:
+        for table in table_names(projection):
+            owner = owners.setdefault(table, projection.name)
+            if owner != projection.name:
+                raise BadProjection(
+                    f"projections {owner!r} and {projection.name!r} both keep a table {table!r}: rename one"
+                )
+
+
+def _stuck(projection: AnyProjection, error: str, head: int) -> ProjectionStatus:
+    """The status of a projection that could not even begin."""
+    return ProjectionStatus(projection.name, projection.version, 1, False, "faulted", 0, head, None, error, None, None)
 
 
 def _status(row: Checkpoint, head: int) -> ProjectionStatus:

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 
 from diptych.errors import Unavailable
 from diptych.read import checkpoint
-from diptych.read.checkpoint import Checkpoint
+from diptych.read.checkpoint import Checkpoint, Generation
 from diptych.read.database import ReadDatabase
 from diptych.store.port import LogIdentity
 
 POLL_S = 0.025
-FINAL = ("faulted", "needs newer code", "another log")
+REWOUND = "rewound"
+FINAL = ("faulted", "needs newer code", REWOUND, "another log")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +44,13 @@ class Watcher:
     def __init__(self, read_db: ReadDatabase, log: LogIdentity) -> None:
         self._read_db, self._log = read_db, log
         self._waiters: set[_Waiter] = set()
+        self._not_in_this_log: set[Generation] = set()
         self._moved = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+
+    def distrust(self, of: Generation) -> None:
+        """The checkpoint of a generation is no place in this log, whatever its number says."""
+        self._not_in_this_log.add(of)
 
     def look(self) -> None:
         """Something moved: look now."""
@@ -73,6 +79,8 @@ class Watcher:
         """How far a checkpoint is, measured by a position that somebody waits for."""
         if found.log != self._log:
             return Reached(found.position, stale=True, reason="another log")
+        if found.state == REWOUND or found.of in self._not_in_this_log:
+            return Reached(found.position, stale=True, reason=REWOUND)
         if found.position >= position:
             return Reached(found.position)
         reason = found.state if found.state in FINAL else "timeout"

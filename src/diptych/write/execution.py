@@ -62,7 +62,7 @@ class Execution:
         if self._event_store is not None and (first := await self._first_answer(repeated)):
             return first
         try:
-            unit = UnitOfWork(self._command.command_id, self._event_store)
+            unit = self._unit()
             try:
                 return await self._try(unit)
             except WrongVersion as lost:
@@ -82,7 +82,7 @@ class Execution:
         async with self._way.contention.queue(lost.stream):
             for tried in range(1, TRIES):
                 await asyncio.sleep(random.uniform(BACK_OFF_S[0], min(BACK_OFF_S[1], BACK_OFF_S[0] * 2**tried)))
-                unit = UnitOfWork(self._command.command_id, self._event_store)
+                unit = self._unit()
                 try:
                     return await self._try(unit)
                 except WrongVersion as conflict:
@@ -98,9 +98,15 @@ class Execution:
             self._event_store = unit.event_store
         if self._event_store is None:
             return Receipt(result)
-        self._digest = self._digest or digest_of(self._command)
-        outcome = await unit.commit(self._event_store, digest=self._digest, result=self._way.answers.encode(result))
+        outcome = await unit.commit(self._event_store, result=self._way.answers.encode(result))
         return self._answer(outcome) if outcome.repeated else self._receipt(outcome, result)
+
+    def _unit(self) -> UnitOfWork:
+        return UnitOfWork(self._command.command_id, self._event_store, self._digest_of_command)
+
+    def _digest_of_command(self) -> bytes:
+        self._digest = self._digest or digest_of(self._command)
+        return self._digest
 
     async def _first_answer(self, repeated: bool) -> Receipt[Any] | None:
         """The answer to a command that was accepted before; None where it can't have been, or wasn't."""
@@ -109,8 +115,7 @@ class Execution:
         outcome = await self._event_store.command(self._command.command_id)
         if outcome is None or outcome.command is None:
             return None
-        self._digest = self._digest or digest_of(self._command)
-        if outcome.command.digest not in {None, self._digest}:
+        if outcome.command.digest not in {None, self._digest_of_command()}:
             raise CommandIdReused(self._command.command_id)
         return self._answer(outcome)
 

@@ -5,12 +5,15 @@ It ends with the run: a task that the handler left behind works for itself, and
 what it saves commits at once.
 """
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Sequence
+from hashlib import blake2b
 from typing import Any, TypeVar
+
+import msgspec
 
 from diptych.context import current_metadata, set_metadata
 from diptych.errors import TwoLogs, WrongVersion
-from diptych.event import Metadata
+from diptych.event import Metadata, event_type
 from diptych.log import Appended, EventStore, ToStream, append_ids, command_under_way
 from diptych.store.port import CommandRecord, Outcome
 
@@ -29,6 +32,7 @@ class UnitOfWork:
     __slots__ = (
         "_appended",
         "_command_id",
+        "_digest",
         "_known",
         "_loaded",
         "_metadata",
@@ -39,9 +43,10 @@ class UnitOfWork:
         "names_version",
     )
 
-    def __init__(self, command_id: str, event_store: EventStore | None = None) -> None:
+    def __init__(self, command_id: str, event_store: EventStore | None, digest: Callable[[], bytes]) -> None:
+        """*digest* is asked for when it is needed: it costs a little."""
         outer = current_metadata()
-        self._command_id = command_id
+        self._command_id, self._digest = command_id, digest
         self._metadata = Metadata(
             outer.correlation_id or command_id, command_id, command_id, outer.actor, outer.traceparent, outer.extra
         )
@@ -115,15 +120,24 @@ class UnitOfWork:
         self._ordinal += 1
         return f"{self._command_id}/{self._ordinal}"
 
+    def digest_of(self, streams: Sequence[ToStream]) -> bytes:
+        """
+        What a direct append must have in common with the first of its id: the command, the streams, the event types.
+
+        Not the values: a handler that runs again may have drawn new ids and times, and its first append stands.
+        """
+        shape = [(each.stream_id, [event_type(type(event)).name for event in each.events]) for each in streams]
+        return blake2b(self._digest() + msgspec.json.encode(shape), digest_size=16).digest()
+
     def appended(self, event_store: EventStore, appended: Appended) -> None:
         """Note where a direct append ended, for the receipt."""
         if self._appended is None:
             self._appended = (appended.stream, appended.version)
 
-    async def commit(self, event_store: EventStore, *, digest: bytes, result: bytes) -> Outcome:
+    async def commit(self, event_store: EventStore, *, result: bytes) -> Outcome:
         """Commit what is staged, and the command's id, digest and result with it."""
         stream, version = self._appended or self._loaded or ("", 0)
-        record = CommandRecord(self._command_id, digest, result, stream, version)
+        record = CommandRecord(self._command_id, self._digest(), result, stream, version)
         return await event_store.commit(list(self._staged.values()), record, self._metadata)
 
 

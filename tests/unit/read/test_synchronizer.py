@@ -1,166 +1,32 @@
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import BigInteger, Column, MetaData, Numeric, Table, Text, select
+from sqlalchemy import Column, MetaData, Numeric, Table, Text, select
 
 from diptych.errors import BadProjection, NoProjection
-from diptych.event import Event, RecordedEvent
-from diptych.log import EventStore, open_store
+from diptych.event import RecordedEvent
+from diptych.log import EventStore
 from diptych.read.columns import Key
-from diptych.read.database import ReadDatabase, open_read_db
-from diptych.read.model import ReadModel
-from diptych.read.projection import Projection, TableProjection, Transaction, TwoRoundProjection, checked
+from diptych.read.database import ReadDatabase
+from diptych.read.projection import TableProjection, checked
 from diptych.read.synchronizer import ReadModelSynchronizer
-from diptych.read.view import Gate, ServedTable, Views
+from diptych.read.view import Gate, Views
 
-
-class Opened(Event):
-    account: str
-    owner: str
-
-
-class Paid(Event):
-    account: str
-    amount: int
-
-
-class Closed(Event):
-    account: str
-
-
-class Other(Event):
-    pass
-
-
-AccountEvent = Opened | Paid | Closed
-
-
-@dataclass(frozen=True)
-class Account:
-    account: Key[str]
-    owner: str
-    balance: int = 0
-    payments: int = 0
-
-
-class Accounts(TableProjection[Account, AccountEvent]):
-    broken_at: int | None = None
-
-    def evolve(self, row: Account | None, event: RecordedEvent[AccountEvent]) -> Account | None:
-        match event.data:
-            case Opened(account=account, owner=owner):
-                return Account(account, owner)
-            case Paid(amount=amount):
-                if amount == self.broken_at:
-                    raise RuntimeError("a bug in evolve")
-                return row and replace(row, balance=row.balance + amount, payments=row.payments + 1)
-            case Closed():
-                return None
-
-
-@dataclass(frozen=True)
-class OwnerOf:
-    account: Key[str]
-    owner: str
-    balance: int = 0
-
-
-@dataclass(frozen=True)
-class Wealth:
-    owner: Key[str]
-    balance: int
-    accounts: int
-
-
-class Owners(TwoRoundProjection[OwnerOf, Wealth, AccountEvent]):
-    def remember(self, memo: OwnerOf | None, event: RecordedEvent[AccountEvent]) -> OwnerOf | None:
-        match event.data:
-            case Opened(account=account, owner=owner):
-                return OwnerOf(account, owner)
-            case Paid(amount=amount):
-                return memo and replace(memo, balance=memo.balance + amount)
-            case Closed():
-                return None
-
-    def keys(self, event: RecordedEvent[AccountEvent], memo: OwnerOf) -> Iterable[str]:
-        return (memo.owner,)
-
-    def evolve(self, row: Wealth | None, event: RecordedEvent[AccountEvent], memo: OwnerOf) -> Wealth | None:
-        row = row or Wealth(memo.owner, 0, 0)
-        match event.data:
-            case Opened():
-                return replace(row, accounts=row.accounts + 1)
-            case Paid(amount=amount):
-                return replace(row, balance=row.balance + amount)
-            case Closed():
-                return replace(row, accounts=row.accounts - 1, balance=row.balance - memo.balance)
-
-
-class Journal(Projection[Paid]):
-    tables = (
-        Table("journal", MetaData(), Column("id", BigInteger, primary_key=True), Column("account", Text, index=True)),
-    )
-
-    async def apply(self, event: RecordedEvent[Paid], tx: Transaction) -> None:
-        await tx.execute(tx.table("journal").insert(), {"id": event.global_position, "account": event.data.account})
-
-
-class System:
-    def __init__(self, event_store: EventStore, read_db: ReadDatabase, *projections: Any) -> None:
-        self.event_store, self.read_db = event_store, read_db
-        self.projections = [checked(projection) for projection in projections]
-        self.synchronizer = ReadModelSynchronizer(event_store, read_db, self.projections)
-
-    async def append(self, *events: Event, stream: str = "s") -> int:
-        appended = await self.event_store.append_events(stream_id=stream, stream_type="S", events=events)
-        return appended.position
-
-    def model(self, kind: type) -> ReadModel[Any]:
-        projection: Any = next(each for each in self.projections if type(each) is kind)
-        return ReadModel(ServedTable(projection, Gate(self.read_db, projection, self.synchronizer.watcher)))
-
-    async def row(self, key: str) -> Account:
-        found: Account | None = await self.model(Accounts).get(key)
-        assert found is not None
-        return found
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        task = asyncio.create_task(self.synchronizer.run())
-        try:
-            yield
-        finally:
-            self.synchronizer.stop()
-            await asyncio.wait_for(task, 10)
-
-    async def reached(self, name: str, position: int) -> None:
-        reached = await self.synchronizer.wait_for(name, position, timeout=30)
-        assert not reached.stale, (reached, await self.synchronizer.status())
-
-
-@pytest.fixture
-async def event_store() -> AsyncIterator[EventStore]:
-    async with open_store("memory://", events=[Opened, Paid, Closed, Other]) as event_store:
-        yield event_store
-
-
-@pytest.fixture
-async def read_db(tmp_path: Path) -> AsyncIterator[ReadDatabase]:
-    async with open_read_db(f"sqlite:///{tmp_path}/read.db") as read_db:
-        yield read_db
-
-
-async def eventually(condition: Callable[[], Awaitable[bool]], deadline_s: float = 10) -> None:
-    async with asyncio.timeout(deadline_s):
-        while not await condition():
-            await asyncio.sleep(0)
+from .accounts import (
+    Account,
+    Accounts,
+    Closed,
+    Journal,
+    Opened,
+    Other,
+    Owners,
+    Paid,
+    System,
+    Wealth,
+)
 
 
 async def test_a_read_model_follows_the_log_row_by_row(event_store: EventStore, read_db: ReadDatabase) -> None:
@@ -298,40 +164,6 @@ async def test_a_failing_event_stops_only_its_own_projection_and_is_retried(
         await system.synchronizer.retry("accounts")
         await system.reached("accounts", last)
         assert await system.model(Accounts).get("a") == Account("a", "ann", 44, 32)
-
-
-async def test_a_rebuild_never_empties_what_is_served(event_store: EventStore, read_db: ReadDatabase) -> None:
-    system = System(event_store, read_db, Accounts)
-    await system.append(*(Opened(account=str(n), owner="ann") for n in range(300)))
-
-    async with system.running():
-        await system.reached("accounts", await event_store.head())
-        rebuilding = asyncio.create_task(system.synchronizer.rebuild_projection("accounts"))
-        seen = set()
-        while not rebuilding.done():
-            seen.add((await system.model(Accounts).page()).total)
-        await rebuilding
-        last = await system.append(Paid(account="0", amount=4))
-        await system.reached("accounts", last)
-
-        assert seen <= {300}
-        assert (await system.row("0")).balance == 4
-        assert [(s.generation, s.served) for s in await system.synchronizer.status()] == [(2, True)]
-
-
-async def test_a_rebuild_that_fails_leaves_the_served_version(event_store: EventStore, read_db: ReadDatabase) -> None:
-    accounts = Accounts()
-    system = System(event_store, read_db, accounts)
-
-    async with system.running():
-        last = await system.append(Opened(account="a", owner="ann"), Paid(account="a", amount=2))
-        await system.reached("accounts", last)
-        accounts.broken_at = 2
-        with pytest.raises(RuntimeError, match="a bug in evolve"):
-            await system.synchronizer.rebuild_projection("accounts")
-
-        assert (await system.row("a")).balance == 2
-        assert len(await system.synchronizer.status()) == 1
 
 
 async def test_a_wait_ends_with_the_truth(event_store: EventStore, read_db: ReadDatabase) -> None:

@@ -88,7 +88,7 @@ async def test_a_folder_is_no_log(tmp_path: Path) -> None:
 
 
 async def test_a_file_is_no_folder(log: Path) -> None:
-    with pytest.raises(BadDatabase, match="no folder for the log"):
+    with pytest.raises(BadDatabase, match="no folder for"):
         await identity_of(log / "log.db")
 
 

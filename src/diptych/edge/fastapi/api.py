@@ -51,7 +51,10 @@ def api(
 
     @asynccontextmanager
     async def lifespan(http: FastAPI) -> AsyncIterator[None]:
-        urls = log or os.environ.get("DIPTYCH_LOG_URL", LOG_URL), read or os.environ.get("DIPTYCH_READ_URL", READ_URL)
+        urls = (
+            log or os.environ.get("DIPTYCH_LOG_URL") or LOG_URL,
+            read or os.environ.get("DIPTYCH_READ_URL") or READ_URL,
+        )
         async with app.open(*urls) as running:
             attach(http, running)
             yield

@@ -52,12 +52,22 @@ class Readers:
 
     def _ask(self, question: Callable[[apsw.Connection], T]) -> T:
         try:
-            connection = self._idle.pop() if self._idle else connect_reader(self._path)
-            answer = question(connection)
-        except apsw.Error as error:  # the connection is dropped with whatever is wrong with it
+            connection = self._connection()
+            try:
+                answer = question(connection)
+            except BaseException:  # the connection goes, with whatever is wrong with it
+                connection.close()
+                raise
+        except apsw.Error as error:
             raise explain(error, self._path) from error
         self._idle.append(connection)
         return answer
+
+    def _connection(self) -> apsw.Connection:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return connect_reader(self._path)
 
     def _close(self) -> None:
         self._threads.shutdown(wait=True)

@@ -18,12 +18,12 @@ from pathlib import Path
 import apsw
 from typing_extensions import override
 
+from diptych.store.location import place_for
 from diptych.store.port import Append, LogIdentity, Outcome, Page, Store, StoredEvent
 from diptych.store.rules import check_append
 from diptych.store.sqlite import queries
 from diptych.store.sqlite.commit import Committer
 from diptych.store.sqlite.connection import connect_writer, explain, insist, prepare_writer
-from diptych.store.sqlite.location import place_for
 from diptych.store.sqlite.reader import Readers, in_own_thread
 from diptych.store.sqlite.schema import check_file, make_tables
 from diptych.store.sqlite.watcher import Watcher

@@ -2,7 +2,7 @@
 
 import pytest
 
-from diptych.store.sqlite.location import file_system_of, is_network
+from diptych.store.location import file_system_of, is_network
 
 MOUNTS = r"""/dev/vda / ext4 rw,relatime 0 0
 tmpfs /dev/shm tmpfs rw 0 0

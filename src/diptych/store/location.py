@@ -1,5 +1,5 @@
 """
-Say whether a path can hold a log, and make its folder.
+Say whether a path can hold a database, and make its folder.
 
 Refuses network file systems: SQLite's WAL needs locks and shared memory between
 every process on the file, which they do not give. Where the system doesn't tell
@@ -27,11 +27,11 @@ def place_for(path: str) -> str:
     """
     real = Path(path).resolve()
     if real.is_dir():
-        raise BadDatabase(f"{real} is a folder: name the file for the log in it")
+        raise BadDatabase(f"{real} is a folder: name the file in it")
     try:
         real.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise BadDatabase(f"no folder for the log at {real}: {error.strerror}") from error
+        raise BadDatabase(f"no folder for {real}: {error.strerror}") from error
     _refuse_network(str(real))
     return str(real)
 
@@ -60,8 +60,8 @@ def _refuse_network(path: str) -> None:
     file_system = file_system_of(path, mounts)
     if is_network(file_system):
         raise BadDatabase(
-            f"{path} lies on a network file system ({file_system}), where SQLite can lose acknowledged events: "
-            "put the log on a local disk"
+            f"{path} lies on a network file system ({file_system}), where SQLite can lose what was acknowledged: "
+            "put it on a local disk"
         )
 
 

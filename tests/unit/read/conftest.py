@@ -1,0 +1,23 @@
+"""A log in memory and a read database in a file, for the tests of the read panel."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from diptych.log import EventStore, open_store
+from diptych.read.database import ReadDatabase, open_read_db
+
+from .accounts import Closed, Opened, Other, Paid
+
+
+@pytest.fixture
+async def event_store() -> AsyncIterator[EventStore]:
+    async with open_store("memory://", events=[Opened, Paid, Closed, Other]) as event_store:
+        yield event_store
+
+
+@pytest.fixture
+async def read_db(tmp_path: Path) -> AsyncIterator[ReadDatabase]:
+    async with open_read_db(f"sqlite:///{tmp_path}/read.db") as read_db:
+        yield read_db

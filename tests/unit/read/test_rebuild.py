@@ -1,0 +1,137 @@
+"""Rebuilds: beside what is served, to their end, whoever is killed or comes second."""
+
+import asyncio
+from pathlib import Path
+from socket import gethostname
+
+import pytest
+
+from diptych.errors import Unavailable
+from diptych.event import RecordedEvent
+from diptych.log import EventStore
+from diptych.read import checkpoint
+from diptych.read.checkpoint import Generation
+from diptych.read.database import ReadDatabase, open_read_db
+from diptych.read.follower import Follower
+from diptych.read.projector import projector
+
+from .accounts import (
+    Account,
+    AccountEvent,
+    Accounts,
+    Opened,
+    Paid,
+    System,
+    eventually,
+)
+
+
+async def test_a_rebuild_never_empties_what_is_served(event_store: EventStore, read_db: ReadDatabase) -> None:
+    system = System(event_store, read_db, Accounts)
+    await system.append(*(Opened(account=str(n), owner="ann") for n in range(300)))
+
+    async with system.running():
+        await system.reached("accounts", await event_store.head())
+        rebuilding = asyncio.create_task(system.synchronizer.rebuild_projection("accounts"))
+        seen = set()
+        while not rebuilding.done():
+            seen.add((await system.model(Accounts).page()).total)
+        await rebuilding
+        last = await system.append(Paid(account="0", amount=4))
+        await system.reached("accounts", last)
+
+        assert seen <= {300}
+        assert (await system.row("0")).balance == 4
+        assert [(s.generation, s.served) for s in await system.synchronizer.status()] == [(2, True)]
+
+
+async def test_a_rebuild_goes_on_where_a_crash_ended_it(event_store: EventStore, read_db: ReadDatabase) -> None:
+    system = System(event_store, read_db, Accounts)
+    await system.append(*(Opened(account=str(n), owner="ann") for n in range(10)))
+    async with system.running():
+        await system.reached("accounts", await event_store.head())
+    applied = await half_a_rebuild(system, Generation("accounts", 1, 2))
+    with pytest.raises(Unavailable, match="being rebuilt by another worker"):
+        await system.synchronizer.rebuild_projection("accounts")
+
+    async with read_db.begin() as connection:  # the other worker's process is gone
+        await connection.exec_driver_sql("UPDATE diptych_checkpoint SET owner = ?", (f"{gethostname()}/999999999/x",))
+    counting = System(event_store, read_db, CountingAccounts)
+    await counting.synchronizer.rebuild_projection("accounts")
+
+    assert CountingAccounts.folded == 10 - applied
+    assert (await counting.model(CountingAccounts).page()).total == 10
+    assert [(s.generation, s.served) for s in await counting.synchronizer.status()] == [(2, True)]
+
+
+class CountingAccounts(Accounts):
+    name = "accounts"
+    folded = 0
+
+    def evolve(self, row: Account | None, event: RecordedEvent[AccountEvent]) -> Account | None:
+        CountingAccounts.folded += 1
+        return super().evolve(row, event)
+
+
+async def half_a_rebuild(system: System, of: Generation) -> int:
+    """Begin to build a generation and come to no end; the number of events applied."""
+    projection = system.projections[0]
+    async with system.read_db.begin() as connection:
+        await checkpoint.add(connection, of, system.event_store.identity)
+        await projector(projection, of).create(connection)
+    follower = Follower(system.event_store, system.read_db, projection, of, system.synchronizer.watcher, publish=False)
+    assert await follower.claim(checkpoint.new_owner())
+    page = await follower.read(4)
+    assert page is not None
+    await follower.apply(page)
+    return len(page.events)
+
+
+async def test_a_worker_goes_on_with_what_another_has_rebuilt(
+    event_store: EventStore, read_db: ReadDatabase, tmp_path: Path
+) -> None:
+    worker = System(event_store, read_db, Accounts)
+    async with worker.running(), open_read_db(f"sqlite:///{tmp_path}/read.db") as same_db:
+        await worker.reached("accounts", await worker.append(Opened(account="a", owner="x")))
+
+        await System(event_store, same_db, Accounts).synchronizer.rebuild_projection("accounts")
+
+        await worker.reached("accounts", await worker.append(Paid(account="a", amount=5)))
+        assert (await worker.row("a")).balance == 5
+        assert [status.generation for status in await worker.synchronizer.status()] == [2]
+
+
+async def test_a_worker_that_stands_still_goes_on_with_what_another_has_rebuilt(
+    event_store: EventStore, read_db: ReadDatabase, tmp_path: Path
+) -> None:
+    broken = Accounts()
+    broken.broken_at = 5
+    worker = System(event_store, read_db, broken)
+    async with worker.running(), open_read_db(f"sqlite:///{tmp_path}/read.db") as same_db:
+        last = await worker.append(Opened(account="a", owner="x"), Paid(account="a", amount=5))
+        await eventually(lambda: is_faulted(worker))
+        broken.broken_at = None
+
+        await System(event_store, same_db, Accounts).synchronizer.rebuild_projection("accounts")
+
+        await worker.reached("accounts", last)
+        assert (await worker.row("a")).balance == 5
+
+
+async def is_faulted(system: System) -> bool:
+    return "faulted" in {status.state for status in await system.synchronizer.status()}
+
+
+async def test_a_rebuild_that_fails_leaves_the_served_version(event_store: EventStore, read_db: ReadDatabase) -> None:
+    accounts = Accounts()
+    system = System(event_store, read_db, accounts)
+
+    async with system.running():
+        last = await system.append(Opened(account="a", owner="ann"), Paid(account="a", amount=2))
+        await system.reached("accounts", last)
+        accounts.broken_at = 2
+        with pytest.raises(RuntimeError, match="a bug in evolve"):
+            await system.synchronizer.rebuild_projection("accounts")
+
+        assert (await system.row("a")).balance == 2
+        assert len(await system.synchronizer.status()) == 1
