@@ -312,3 +312,63 @@ async def test_one_file_can_not_hold_both(tmp_path: Path) -> None:
     with pytest.raises(BadDatabase, match="give each a file of its own"):
         async with app.open(f"sqlite:///{tmp_path}/a.db", f"sqlite:///{tmp_path}/a.db"):
             pass
+
+
+async def test_answers_say_so_when_the_log_was_put_back_to_an_earlier_point(tmp_path: Path) -> None:
+    log, read = tmp_path / "log.db", f"sqlite:///{tmp_path}/read.db"
+    async with app.open(f"sqlite:///{log}", read) as running:
+        await running.dispatch(Write(text="early", note_id="n"))
+        await running.caught_up()
+    copy = log.read_bytes()
+    async with app.open(f"sqlite:///{log}", read) as running:
+        for n in range(5):
+            await running.dispatch(Write(text=str(n), note_id=f"lost-{n}"))
+        await running.caught_up()
+    log.write_bytes(copy)
+
+    async with app.open(f"sqlite:///{log}", read) as running:
+        receipt = await running.execute(Write(text="new", note_id="m"))
+        answer = await running.ask(All(), after=receipt.token, timeout_s=0.1)
+        assert (answer.stale, answer.reason) == (True, "rewound")
+        assert (await running.ask(All())).reason == "rewound"
+        await running.synchronizer.rebuild_projection("notes")
+        fresh = await running.ask(All(), after=receipt.token, timeout_s=30)
+
+    assert not fresh.stale
+    assert [row.note_id for row in fresh.data.items] == ["m", "n"]
+
+
+async def test_a_version_that_never_comes_is_never_said_to_be_there() -> None:
+    async with in_process(app) as running:
+        await running.dispatch(Write(text="x", note_id="n"))
+        consistent = ConsistentQueryHandler(running.queries, running.event_store)
+        asked = asyncio.create_task(
+            consistent.query_after_command(All(), expected_version=2, stream_id="Note-n", timeout=0.2)
+        )
+        while not asked.done():
+            await running.dispatch(Write(text="of another stream"))
+
+        assert ((await asked).stale, (await asked).reason) == (True, "timeout")
+
+
+async def test_an_empty_stream_is_there_at_once() -> None:
+    async with in_process(app) as running:
+        consistent = ConsistentQueryHandler(running.queries, running.event_store)
+        async with asyncio.timeout(30):
+            answer = await consistent.query_after_command(All(), expected_version=0, stream_id="Note-n", timeout=60)
+
+        assert not answer.stale
+
+
+async def test_queries_that_hold_several_snapshots_do_not_wait_for_each_other() -> None:
+    nested = QueryBus()
+
+    @nested.handler
+    async def twice(query: All, notes: ReadModel[NoteRow]) -> PaginatedResult[NoteRow]:
+        async with notes.snapshot():
+            return await notes.page()
+
+    async with in_process(Diptych(commands, nested, projections=[Notes])) as running, asyncio.timeout(30):
+        answers = await asyncio.gather(*[running.ask(All(), timeout_s=30) for _ in range(20)])
+
+    assert len(answers) == 20

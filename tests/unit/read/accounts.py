@@ -36,6 +36,7 @@ class Other(Event):
     pass
 
 
+EVENTS: list[type[Event]] = [Opened, Paid, Closed, Other]
 AccountEvent = Opened | Paid | Closed
 
 

@@ -8,12 +8,12 @@ import pytest
 from diptych.log import EventStore, open_store
 from diptych.read.database import ReadDatabase, open_read_db
 
-from .accounts import Closed, Opened, Other, Paid
+from .accounts import EVENTS
 
 
 @pytest.fixture
 async def event_store() -> AsyncIterator[EventStore]:
-    async with open_store("memory://", events=[Opened, Paid, Closed, Other]) as event_store:
+    async with open_store("memory://", events=EVENTS) as event_store:
         yield event_store
 
 

@@ -84,3 +84,11 @@ async def test_what_is_no_read_database_is_refused(tmp_path: Path) -> None:
         with pytest.raises(BadDatabase, match=why):
             async with open_read_db(url):
                 pass
+
+
+async def test_a_place_that_can_hold_no_database_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    for url in (f"sqlite:///{tmp_path}", f"sqlite:///{tmp_path}/file/read.db"):
+        with pytest.raises(BadDatabase, match=str(tmp_path)):
+            async with open_read_db(url):
+                pass

@@ -16,6 +16,7 @@ from diptych.errors import InvalidQuery, Malformed
 from diptych.read.columns import Indexed, Key, Scale, Searched
 from diptych.read.database import ReadDatabase, open_read_db
 from diptych.read.model import ReadModel, Snapshot
+from diptych.read.page import Cursor, digest_of
 from diptych.read.shape import Shape
 from diptych.read.statements import Statements, create_indexes, create_tables, drop_tables
 
@@ -247,6 +248,22 @@ async def test_a_cursor_of_another_question_or_of_nobody_is_refused(things: Thin
     for nobody in ("", "x", "é", cursor[:-3], "WzFd"):
         with pytest.raises(Malformed):
             await things.model.page(cursor=nobody, order_by="name")
+
+
+@pytest.mark.parametrize(
+    ("position", "value", "key"), [(2**63, 1, "a"), (1, 2**70, "a"), (1, "\0", "a"), (-(2**70), 1, "a")]
+)
+async def test_a_forged_cursor_is_refused(things: Things, position: int, value: Any, key: str) -> None:
+    await things.put(thing("a"))
+    for order in ("", "name"):
+        forged = Cursor(order, digest_of([{}, None]), value, position, key).encode()
+        with pytest.raises(Malformed):
+            await things.model.page(cursor=forged, order_by=order or None)
+
+
+@pytest.mark.parametrize("key", [2**70, "\0", "\ud800", float("nan")])
+async def test_a_key_that_no_column_can_hold_names_nothing(things: Things, key: Any) -> None:
+    assert await things.model.get(key) is None
 
 
 async def test_a_snapshot_sees_one_moment_and_cannot_write(things: Things) -> None:

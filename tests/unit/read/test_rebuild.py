@@ -5,17 +5,20 @@ from pathlib import Path
 from socket import gethostname
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from diptych.errors import Unavailable
 from diptych.event import RecordedEvent
-from diptych.log import EventStore
+from diptych.log import EventStore, open_store
 from diptych.read import checkpoint
 from diptych.read.checkpoint import Generation
 from diptych.read.database import ReadDatabase, open_read_db
 from diptych.read.follower import Follower
 from diptych.read.projector import projector
+from diptych.read.rebuild import drop, rebuild
 
 from .accounts import (
+    EVENTS,
     Account,
     AccountEvent,
     Accounts,
@@ -109,17 +112,13 @@ async def test_a_worker_that_stands_still_goes_on_with_what_another_has_rebuilt(
     worker = System(event_store, read_db, broken)
     async with worker.running(), open_read_db(f"sqlite:///{tmp_path}/read.db") as same_db:
         last = await worker.append(Opened(account="a", owner="x"), Paid(account="a", amount=5))
-        await eventually(lambda: is_faulted(worker))
+        await eventually(lambda: is_in_state(worker, "faulted"))
         broken.broken_at = None
 
         await System(event_store, same_db, Accounts).synchronizer.rebuild_projection("accounts")
 
         await worker.reached("accounts", last)
         assert (await worker.row("a")).balance == 5
-
-
-async def is_faulted(system: System) -> bool:
-    return "faulted" in {status.state for status in await system.synchronizer.status()}
 
 
 async def test_a_rebuild_that_fails_leaves_the_served_version(event_store: EventStore, read_db: ReadDatabase) -> None:
@@ -135,3 +134,116 @@ async def test_a_rebuild_that_fails_leaves_the_served_version(event_store: Event
 
         assert (await system.row("a")).balance == 2
         assert len(await system.synchronizer.status()) == 1
+
+
+async def test_what_is_served_stays_when_the_end_of_a_rebuild_fails(
+    event_store: EventStore, read_db: ReadDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system = System(event_store, read_db, Accounts)
+    await system.append(Opened(account="a", owner="ann"))
+    async with system.running():
+        await system.reached("accounts", 1)
+
+    async def away(self: Follower) -> None:
+        raise Unavailable("away")
+
+    monkeypatch.setattr(Follower, "release", away)
+    await system.synchronizer.rebuild_projection("accounts")
+
+    assert (await system.row("a")).owner == "ann"
+    assert [(s.generation, s.served) for s in await system.synchronizer.status()] == [(2, True)]
+
+
+async def test_what_is_served_stays_when_a_rebuild_is_cancelled_at_its_switch(
+    event_store: EventStore, read_db: ReadDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system = System(event_store, read_db, Accounts)
+    await system.append(Opened(account="a", owner="ann"))
+    async with system.running():
+        await system.reached("accounts", 1)
+    switch = checkpoint.switch
+
+    async def cancelled_here(connection: AsyncConnection, old: Generation, new: Generation) -> bool:
+        rebuilding.cancel()
+        return await switch(connection, old, new)
+
+    monkeypatch.setattr(checkpoint, "switch", cancelled_here)
+    rebuilding = asyncio.create_task(system.synchronizer.rebuild_projection("accounts"))
+    with pytest.raises(asyncio.CancelledError):
+        await rebuilding
+    monkeypatch.undo()
+
+    again = System(event_store, read_db, Accounts)
+    assert (await again.row("a")).owner == "ann"
+    async with again.running():
+        await again.reached("accounts", await again.append(Paid(account="a", amount=3)))
+        assert (await again.row("a")).balance == 3
+
+
+async def test_a_worker_of_the_old_generation_never_takes_the_pointer_back(
+    event_store: EventStore, read_db: ReadDatabase
+) -> None:
+    system = System(event_store, read_db, Accounts)
+    await system.append(Opened(account="a", owner="ann"))
+    async with system.running():
+        await system.reached("accounts", 1)
+    await system.append(Paid(account="a", amount=3))
+    late = Follower(
+        event_store,
+        read_db,
+        system.projections[0],
+        Generation("accounts", 1, 1),
+        system.synchronizer.watcher,
+        publish=True,
+    )
+    assert await late.claim(checkpoint.new_owner())
+    page = await late.read(10)
+    assert page is not None
+
+    await rebuild(event_store, read_db, system.projections[0], system.synchronizer.watcher)
+    await late.apply(page)
+    await drop(read_db, system.projections[0], Generation("accounts", 1, 2))  # refused: it is served
+
+    assert [(s.generation, s.served) for s in await system.synchronizer.status()] == [(1, False), (2, True)]
+    assert (await system.row("a")).balance == 3
+
+
+async def test_several_rebuilds_at_once_leave_one_generation_and_no_other(
+    event_store: EventStore, read_db: ReadDatabase
+) -> None:
+    system = System(event_store, read_db, Accounts)
+    await system.append(*(Opened(account=str(n), owner="ann") for n in range(50)))
+    async with system.running():
+        await system.reached("accounts", 50)
+        rebuilds = [system.synchronizer.rebuild_projection("accounts") for _ in range(3)]
+        ends = await asyncio.gather(*rebuilds, return_exceptions=True)
+        await system.reached("accounts", await system.append(Paid(account="1", amount=3)))
+
+        assert None in ends
+        assert all(end is None or isinstance(end, Unavailable) for end in ends), ends
+        assert len(await system.synchronizer.status()) == 1
+        assert (await system.row("1")).balance == 3
+
+
+async def test_what_was_built_from_another_log_is_mended_by_a_rebuild(read_db: ReadDatabase) -> None:
+    async with open_store("memory://", EVENTS) as first:
+        system = System(first, read_db, Accounts)
+        last = await system.append(*(Opened(account=str(n), owner="ann") for n in range(20)))
+        async with system.running():
+            await system.reached("accounts", last)
+
+    async with open_store("memory://", EVENTS) as other:
+        system = System(other, read_db, Accounts)
+        last = await system.append(Opened(account="b", owner="bea"))
+        async with system.running():
+            await eventually(lambda: is_in_state(system, "rewound"))
+            assert (await system.synchronizer.wait_for("accounts", last, timeout=10)).reason == "another log"
+            async with asyncio.timeout(30):
+                await system.synchronizer.rebuild_projection("accounts")
+            await system.reached("accounts", last)
+
+        assert [row.account for row in (await system.model(Accounts).page()).items] == ["b"]
+
+
+async def is_in_state(system: System, state: str) -> bool:
+    return state in {status.state for status in await system.synchronizer.status()}

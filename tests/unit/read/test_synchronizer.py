@@ -4,14 +4,15 @@ from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import Column, MetaData, Numeric, Table, Text, select
+from sqlalchemy import BigInteger, Column, ForeignKey, MetaData, Numeric, Table, Text, select
 
-from diptych.errors import BadProjection, NoProjection
+from diptych.errors import BadProjection, NoProjection, Unavailable
 from diptych.event import RecordedEvent
 from diptych.log import EventStore
+from diptych.read import checkpoint, runner
 from diptych.read.columns import Key
 from diptych.read.database import ReadDatabase
-from diptych.read.projection import TableProjection, checked
+from diptych.read.projection import Projection, TableProjection, Transaction, checked
 from diptych.read.synchronizer import ReadModelSynchronizer
 from diptych.read.view import Gate, Views
 
@@ -26,6 +27,7 @@ from .accounts import (
     Paid,
     System,
     Wealth,
+    eventually,
 )
 
 
@@ -224,3 +226,107 @@ def test_an_event_without_the_key_of_the_rows_is_found_at_start_up() -> None:
 def test_two_projections_of_one_name_are_refused(event_store: EventStore, read_db: ReadDatabase) -> None:
     with pytest.raises(BadProjection, match="two projections are named 'accounts'"):
         ReadModelSynchronizer(event_store, read_db, [Accounts, Accounts])
+
+
+class InPlace(TableProjection[dict[str, Any], Paid]):
+    table = Table("in_place", MetaData(), Column("account", Text, primary_key=True), Column("total", BigInteger))
+
+    def evolve(self, row: dict[str, Any] | None, event: RecordedEvent[Paid]) -> dict[str, Any] | None:
+        row = row or {"account": event.data.account, "total": 0}
+        row["total"] += event.data.amount
+        return row
+
+
+async def test_a_dict_may_be_changed_in_place(event_store: EventStore, read_db: ReadDatabase) -> None:
+    system = System(event_store, read_db, InPlace)
+
+    async with system.running():
+        for _ in range(3):
+            paid = [Paid(account="a", amount=1), Paid(account="a", amount=2)]
+            await system.reached("in_place", await system.append(*paid))
+
+        assert await system.model(InPlace).get("a") == {"account": "a", "total": 9}
+
+
+class Unclear(Projection[Paid]):
+    async def apply(self, event: RecordedEvent[Paid], tx: Transaction) -> None: ...
+
+    async def clear(self, tx: Transaction) -> None:
+        raise RuntimeError("can't be cleared")
+
+
+async def test_a_projection_that_can_not_begin_stops_only_itself(
+    event_store: EventStore, read_db: ReadDatabase
+) -> None:
+    system = System(event_store, read_db, Unclear, Accounts)
+
+    async with system.running():
+        await system.reached("accounts", await system.append(Opened(account="a", owner="ann")))
+        states = {status.name: (status.state, status.error) for status in await system.synchronizer.status()}
+
+    assert states == {"accounts": ("running", None), "unclear": ("faulted", "RuntimeError: can't be cleared")}
+
+
+def test_tables_that_can_not_be_told_apart_are_refused(event_store: EventStore, read_db: ReadDatabase) -> None:
+    class Other(Journal):
+        name = "other"
+
+    with pytest.raises(BadProjection, match="'journal' and 'other' both keep a table 'journal'"):
+        ReadModelSynchronizer(event_store, read_db, [Journal, Other])
+
+
+def test_a_foreign_key_is_refused(event_store: EventStore, read_db: ReadDatabase) -> None:
+    known = MetaData()
+    parent = Table("parent", known, Column("id", BigInteger, primary_key=True))
+    child = Table("child", known, Column("parent", BigInteger, ForeignKey("parent.id")))
+
+    class Linked(Unclear):
+        tables = (parent, child)
+
+    with pytest.raises(BadProjection, match="table 'child' of Linked has a foreign key"):
+        ReadModelSynchronizer(event_store, read_db, [Linked])
+
+
+async def test_pauses_grow_while_an_event_fails(
+    event_store: EventStore, read_db: ReadDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[int] = []
+
+    def noted(tries: int) -> float:
+        pauses.append(tries)
+        return 0.0
+
+    monkeypatch.setattr(runner, "back_off_s", noted)
+    broken = Accounts()
+    broken.broken_at = 5
+    system = System(event_store, read_db, broken)
+    async with system.running():
+        await system.append(Opened(account="a", owner="ann"), Paid(account="a", amount=5))
+        await eventually(lambda: is_faulted(system))
+
+    assert pauses == [0, 1, 2]
+
+
+async def test_a_fault_that_can_not_be_recorded_at_once_is_recorded_later(
+    event_store: EventStore, read_db: ReadDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail, times = checkpoint.fail, 0
+
+    async def away_at_first(*arguments: Any) -> None:
+        nonlocal times
+        times += 1
+        if times < 3:
+            raise Unavailable("away")
+        await fail(*arguments)
+
+    monkeypatch.setattr(checkpoint, "fail", away_at_first)
+    broken = Accounts()
+    broken.broken_at = 5
+    system = System(event_store, read_db, broken)
+    async with system.running():
+        await system.append(Opened(account="a", owner="ann"), Paid(account="a", amount=5))
+        await eventually(lambda: is_faulted(system))
+
+
+async def is_faulted(system: System) -> bool:
+    return "faulted" in {status.state for status in await system.synchronizer.status()}

@@ -321,6 +321,53 @@ async def test_an_answer_that_fits_its_type_no_more_says_so(event_store: EventSt
         await bus.dispatch(command)
 
 
+async def test_a_direct_append_of_another_body_is_refused(event_store: EventStore) -> None:
+    bus, fails = CommandBus(), True
+
+    @bus.handler
+    async def log(command: Log) -> int:
+        await event_store.append_events(stream_id="Log-1", stream_type="Log", events=[Counted(by=len(command.name))])
+        if fails:
+            raise RuntimeError("after the append")
+        return len(command.name)
+
+    opened = bound(event_store, bus)
+    with pytest.raises(RuntimeError):
+        await opened.dispatch(Log(name="x", command_id="k"))
+    fails = False
+    with pytest.raises(CommandIdReused):
+        await opened.dispatch(Log(name="another", command_id="k"))
+    assert await opened.dispatch(Log(name="x", command_id="k")) == 1
+    assert [event.data.by for event in await event_store.read_all()] == [1]
+
+
+async def test_a_direct_append_is_not_taken_for_one_to_another_stream(event_store: EventStore) -> None:
+    bus, counters, runs = CommandBus(), Repository(event_store, Counter), 0
+    first = Counter("c")
+    first.begin(100)
+    await counters.save(first)
+
+    @bus.handler
+    async def log(command: Log) -> int:
+        nonlocal runs
+        runs += 1
+        counter = await counters.load("c")
+        stream = f"Log-{runs}"  # another branch in the second run
+        await event_store.append_events(stream_id=stream, stream_type="Log", events=[Counted(by=1)])
+        if runs == 1:
+            begun = [Counted(by=1)]
+            await OUTSIDE.copy().run(
+                asyncio.create_task,
+                event_store.append_events(stream_id="Counter-c", stream_type="Counter", events=begun),
+            )
+        counter.count(1)
+        await counters.save(counter)
+        return runs
+
+    with pytest.raises(CommandIdReused):
+        await bound(event_store, bus).dispatch(Log(name="x", command_id="k"))
+
+
 # Digests
 
 
