@@ -104,7 +104,13 @@ class EventStore:
         return self.store.identity
 
     async def append_events(
-        self, *, stream_id: str, stream_type: str, events: Sequence[Event], expected_version: Expected = ANY
+        self,
+        *,
+        stream_id: str,
+        stream_type: str,
+        events: Sequence[Event],
+        expected_version: Expected = ANY,
+        append_id: str | None = None,
     ) -> Appended:
         """
         Append events to one stream, all or none; durable when it returns.
@@ -113,15 +119,17 @@ class EventStore:
             stream_type: The stream's category, the same for ever.
             events: At least one.
             expected_version: `ANY`, `NO_STREAM`, `EXISTS` or an exact version.
+            append_id: Names this append: sent again under it, it is answered as the first time and happens once.
+                For a caller that may lose the answer; inside a command the command's id does that.
 
         Raises:
             WrongVersion: The stream is not where it was expected.
             NotStorable: A value that the log can't give back unchanged.
             Unavailable: Not now; `OutcomeUnknown` where it may have happened all the same.
         """
-        return await self.append([ToStream(stream_id, stream_type, events, expected_version)])
+        return await self.append([ToStream(stream_id, stream_type, events, expected_version)], append_id=append_id)
 
-    async def append(self, streams: Sequence[ToStream]) -> Appended:
+    async def append(self, streams: Sequence[ToStream], *, append_id: str | None = None) -> Appended:
         """
         Append to several streams at once, all or none; see `append_events`.
 
@@ -129,7 +137,9 @@ class EventStore:
             The end of the first stream, at the position of the last event.
         """
         naming = command_under_way()
-        command = None if naming is None else CommandRecord(naming.next_id(self), naming.digest_of(streams), b"null")
+        command = None if append_id is None else CommandRecord(append_id, None, b"null")
+        if naming is not None:
+            command = CommandRecord(naming.next_id(self), naming.digest_of(streams), b"null")
         outcome = await self.commit(streams, command, current_metadata())
         appended = Appended(outcome.ends[0].stream, outcome.ends[0].version, outcome.position)
         if naming is not None:

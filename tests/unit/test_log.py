@@ -61,3 +61,13 @@ async def test_an_append_that_nobody_can_mean_is_refused(
     with pytest.raises(refusal):
         await event_store.append_events(**append)
     assert await event_store.read_all() == []
+
+
+async def test_an_append_that_is_named_happens_once_however_often_it_is_sent(event_store: EventStore) -> None:
+    append: dict[str, Any] = {"stream_id": "s", "stream_type": "S", "events": [Happened(what="x")], "append_id": "a-1"}
+
+    first = await event_store.append_events(**append)
+    await event_store.append_events(stream_id="s", stream_type="S", events=[Happened(what="y")])
+
+    assert await event_store.append_events(**append) == first
+    assert [event.data.what for event in await event_store.read_all()] == ["x", "y"]

@@ -2,6 +2,6 @@
 
 from diptych.testing.projecting import Projecting, projecting
 from diptych.testing.running import in_process
-from diptych.testing.scenario import scenario
+from diptych.testing.scenario import Acted, Scenario, scenario
 
-__all__ = ["Projecting", "in_process", "projecting", "scenario"]
+__all__ = ["Acted", "Projecting", "Scenario", "in_process", "projecting", "scenario"]

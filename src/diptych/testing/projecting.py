@@ -5,7 +5,7 @@ Try a projection on events alone, without a database.
 """
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from diptych.codec import EPOCH
@@ -23,11 +23,16 @@ class Projecting:
         self._memos: dict[Any, Any] = {}
         self._position = 0
 
-    def given(self, *events: Event, stream: str = "Given-1") -> "Projecting":
-        """Apply events, each recorded a second after the one before."""
+    def given(self, *events: Event, stream: str = "Given-1", at: datetime | None = None) -> "Projecting":
+        """
+        Apply events.
+
+        Args:
+            at: When they were recorded. Default: a second after 1970 began, and each a second after the one before.
+        """
         for event in events:
             self._position += 1
-            self._apply(_recorded(event, stream, self._position))
+            self._apply(_recorded(event, stream, self._position, at or EPOCH + timedelta(seconds=self._position)))
         return self
 
     def then(self, *rows: Any) -> "Projecting":
@@ -90,8 +95,7 @@ def _put(rows: dict[Any, Any], key: Any, row: Any | None) -> None:
         rows[key] = row
 
 
-def _recorded(event: Event, stream: str, position: int) -> RecordedEvent[Any]:
-    recorded_at = EPOCH + timedelta(seconds=position)
+def _recorded(event: Event, stream: str, position: int, recorded_at: datetime) -> RecordedEvent[Any]:
     name = event_type(type(event)).name
     category = stream.partition("-")[0]
     return RecordedEvent(new_id(), stream, category, name, event, Metadata(), position, position, recorded_at)

@@ -57,7 +57,7 @@ class Acted:
         """Insist on exactly these new events, in this order; on none for nothing given."""
         if self._refusal is not None:
             raise AssertionError(
-                f"expected{_listed(events)}\nbut it refused\n  {_told(self._refusal)}"
+                f"expected{_listed(events)}\nbut it raised\n  {_told(self._refusal)}"
             ) from self._refusal
         if self._events != events:
             raise AssertionError(f"expected{_listed(events)}\nbut recorded{_listed(self._events)}")
@@ -92,7 +92,10 @@ def scenario(
 
 def scenario(subject: Any, *, id: str | None = None) -> Any:
     """
-    Begin with something that has no past.
+    Begin with something that has no past: `given` events, `when` something is done, `then` others, or `then_refused`.
+
+        scenario(Order).given(placed).when(lambda order: order.ship(day)).then(OrderShipped(...))
+        scenario(Order).given(placed, shipped).when(lambda order: order.ship(day)).then_refused(AlreadyShipped)
 
     Args:
         subject: An aggregate's class; or a decider, or its class if it is made of nothing.

@@ -86,7 +86,7 @@ def test_an_unexpected_refusal_fails_and_is_shown() -> None:
     with pytest.raises(AssertionError) as caught:
         scenario(Lamp).given().when(lambda lamp: lamp.light(101)).then(Lit(watts=101))
 
-    assert str(caught.value) == "expected\n  Lit(watts=101)\nbut it refused\n  TooBright: 101 watts"
+    assert str(caught.value) == "expected\n  Lit(watts=101)\nbut it raised\n  TooBright: 101 watts"
     assert isinstance(caught.value.__cause__, TooBright)
 
 
