@@ -47,6 +47,7 @@ from diptych.message import new_id
 from diptych.read.columns import Indexed, Key, Scale, Searched
 from diptych.read.consistency import Answer, ConsistentQueryHandler
 from diptych.read.database import ReadDatabase, open_read_db
+from diptych.read.identity import Mended, log_adopt, log_restored
 from diptych.read.model import ReadModel
 from diptych.read.page import PaginatedResult
 from diptych.read.projection import Projection, TableProjection, Transaction, TwoRoundProjection
@@ -95,6 +96,7 @@ __all__ = [
     "LogIdentity",
     "LogRewound",
     "Malformed",
+    "Mended",
     "Metadata",
     "MissingDependencies",
     "Misuse",
@@ -138,6 +140,8 @@ __all__ = [
     "WrongVersion",
     "acting",
     "current_metadata",
+    "log_adopt",
+    "log_restored",
     "new_id",
     "open_read_db",
     "open_store",

@@ -16,11 +16,13 @@ from diptych.log import EventStore, open_store
 from diptych.message import Message
 from diptych.read.consistency import Answer, ConsistentQueryHandler, ask, position_in
 from diptych.read.database import ReadDatabase, open_read_db
+from diptych.read.follower import REPAIR
 from diptych.read.model import ReadModel
 from diptych.read.projection import AnyProjection, Projection, TableProjection, TwoRoundProjection, checked
 from diptych.read.query import Query, QueryBus
 from diptych.read.synchronizer import ReadModelSynchronizer
 from diptych.read.view import Gate, ServedTable, Views
+from diptych.read.wait import REWOUND
 from diptych.token import Token
 from diptych.write.aggregate import Aggregate
 from diptych.write.bus import CommandBus
@@ -205,8 +207,9 @@ class Running:
             logger.error("the synchronizer ended: read models stand still", exc_info=error)
 
     async def _why_behind(self, name: str, reason: str | None) -> str:
-        if reason == "another log":
-            return f"projection {name!r} was built from another log: put that one back, or rebuild the projection"
+        if reason in ("another log", REWOUND):
+            was = "another log" if reason == "another log" else "a later state of this log, which was put back since"
+            return f"projection {name!r} was built from {was}: {REPAIR}"
         for status in await self.synchronizer.status():
             if status.name == name and status.served:
                 return (

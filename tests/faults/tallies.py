@@ -96,7 +96,7 @@ async def caught_up(log: Path, read: Path) -> tuple[Sequence[RecordedEvent[Any]]
         running = asyncio.create_task(synchronizer.run())
         head = await event_store.head()
         for name in ("tallies", "lines"):
-            reached = await synchronizer.wait_for(name, head, timeout=60)
+            reached = await synchronizer.wait_for(name, head, timeout=400)
             assert not reached.stale, reached
         async with ServedTable(Tallies(), Gate(read_db, Tallies(), synchronizer.watcher)).snapshot() as at:
             columns = at.table.c

@@ -290,7 +290,7 @@ async def test_read_models_of_another_log_are_refused_by_name(tmp_path: Path) ->
 
     async with app.open(log=f"sqlite:///{tmp_path}/other.db", read=read) as running:
         await running.dispatch(Write(text="other"))
-        with pytest.raises(Unavailable, match="built from another log: put that one back, or rebuild"):
+        with pytest.raises(Unavailable, match="built from another log: put the log back"):
             await running.caught_up()
 
 

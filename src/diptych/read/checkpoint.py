@@ -169,6 +169,12 @@ async def release(connection: AsyncConnection, held: Checkpoint) -> None:
     await _change(connection, "checkpoint_release", held.of.parameters(epoch=held.epoch))
 
 
+async def restamp(connection: AsyncConnection, of: Generation, log: LogIdentity) -> None:
+    """Take a checkpoint along into another identity of its log."""
+    parameters = of.parameters(log_id=log.log_id, incarnation=log.incarnation)
+    await _change(connection, "checkpoint_restamp", parameters)
+
+
 async def drop(connection: AsyncConnection, of: Generation) -> None:
     """Forget a generation."""
     await _change(connection, "checkpoint_drop", of.parameters())

@@ -29,8 +29,8 @@ MEMORY = "sqlite:///:memory:"
 class ReadDatabase:
     """Where read models and their checkpoints rest; made by `open_read_db`."""
 
-    def __init__(self, readers: AsyncEngine, writer: AsyncEngine) -> None:
-        self._readers, self._writer = readers, writer
+    def __init__(self, name: str, readers: AsyncEngine, writer: AsyncEngine) -> None:
+        self._name, self._readers, self._writer = name, readers, writer
         self._one_writer = asyncio.Lock()
 
     @property
@@ -46,7 +46,7 @@ class ReadDatabase:
         Raises:
             Unavailable: The database is away.
         """
-        with _translated():
+        with self._translated():
             async with self._readers.connect() as connection:
                 # The first read fixes the snapshot, not BEGIN.
                 await connection.exec_driver_sql("BEGIN; SELECT 1 FROM diptych_served LIMIT 1")
@@ -61,11 +61,25 @@ class ReadDatabase:
             Unavailable: The database is away; nothing was written.
         """
         async with self._one_writer:
-            with _translated():
+            with self._translated():
                 async with self._writer.connect() as connection:
-                    await connection.exec_driver_sql("BEGIN IMMEDIATE")
-                    yield connection
-                    await connection.commit()
+                    try:
+                        await connection.exec_driver_sql("BEGIN IMMEDIATE")
+                        yield connection
+                        await connection.commit()
+                    except OperationalError:
+                        # What is wrong may be in the connection: one opened while the file was read-only stays so.
+                        await connection.invalidate()
+                        raise
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Errors that mean *away* as `Unavailable`; the others as they are."""
+        try:
+            yield
+        except (OperationalError, PoolTimeoutError) as error:
+            cause = error.orig if isinstance(error, DBAPIError) else error
+            raise Unavailable(f"the read database {self._name} can't be used now: {cause}") from error
 
 
 @asynccontextmanager
@@ -91,7 +105,7 @@ async def open_read_db(url: str) -> AsyncIterator[ReadDatabase]:
     )
     writer = create_async_engine(url_of(path, query_only=False), pool_size=1, max_overflow=0)
     try:
-        read_db = ReadDatabase(readers, writer)
+        read_db = ReadDatabase(str(path), readers, writer)
         await _create_schema(read_db)
         yield read_db
     finally:
@@ -122,13 +136,3 @@ async def _create_schema(read_db: ReadDatabase) -> None:
         if "not a database" in str(error):
             raise BadDatabase(f"the file is no SQLite database: {error}") from error
         raise
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Errors that mean *away* as `Unavailable`; the others as they are."""
-    try:
-        yield
-    except (OperationalError, PoolTimeoutError) as error:
-        cause = error.orig if isinstance(error, DBAPIError) else error
-        raise Unavailable(f"the read database can't be used now: {cause}") from error

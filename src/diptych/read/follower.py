@@ -20,6 +20,11 @@ from diptych.read.projector import projector
 from diptych.read.wait import Watcher
 from diptych.store.port import Page
 
+REPAIR = (
+    "put the log back that it was built from; or, if this one is meant, say so with log_restored "
+    "(log_adopt for a copy) and rebuild the projection"
+)
+
 
 class Follower:
     """
@@ -63,7 +68,7 @@ class Follower:
             raise LogRewound(
                 who=f"projection {self.of.projection!r} at position {self.held.position}",
                 why=why,
-                repair="put the log back that it was built from, or rebuild the projection",
+                repair=REPAIR,
             )
         self._publish_at = await self._event_store.head() if self._publish else None
         return True
@@ -162,9 +167,14 @@ async def why_no_place(event_store: EventStore, found: Checkpoint) -> str | None
     """Why a checkpoint is no place in this log: of another, ahead, or on a dead branch; None if it is one."""
     if found.log != event_store.identity:
         return f"it was built from log {found.log.log_id} incarnation {found.log.incarnation}"
-    if found.position == 0 or not found.event_id:
-        return None
-    there = await event_store.store.event_at(found.position)
-    if there is None or there.id != found.event_id:
+    if not await holds(event_store, found):
         return f"the log has no event {found.event_id} at position {found.position}"
     return None
+
+
+async def holds(event_store: EventStore, found: Checkpoint) -> bool:
+    """Whether the log, whatever it is called, has the event that a checkpoint stands on."""
+    if found.position == 0 or not found.event_id:
+        return True
+    there = await event_store.store.event_at(found.position)
+    return there is not None and there.id == found.event_id

@@ -21,7 +21,8 @@ from sqlalchemy.util import await_
 T = TypeVar("T")
 
 BUSY_TIMEOUT_MS = 5_000
-PRAGMAS = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
+WAL_BYTES = 16 * 1024 * 1024  # what the WAL shrinks back to when a long reader has gone
+PRAGMAS = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "journal_size_limit": WAL_BYTES}
 
 
 registry.register("sqlite.apsw", __name__, "ApswDialect")

@@ -64,6 +64,10 @@ class MemoryStore(Store):
         return self._identity
 
     @override
+    async def become(self, identity: LogIdentity) -> None:
+        self._identity = identity
+
+    @override
     async def append(self, append: Append) -> Outcome:
         self._refuse_if_closed()
         check_append(append)

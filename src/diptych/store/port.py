@@ -206,5 +206,8 @@ class Store(Protocol):
         A hint and no promise: look, and wait again. Thousands may wait at once.
         """
 
+    async def become(self, identity: LogIdentity) -> None:
+        """Give the log another identity, durably. For repairs: nobody else may have it open meanwhile."""
+
     async def close(self) -> None:
         """Finish what was taken over, then let go of every thread and connection."""

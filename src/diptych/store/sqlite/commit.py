@@ -19,7 +19,7 @@ import apsw
 
 from diptych.errors import OutcomeUnknown, Refused
 from diptych.store.port import Append, Outcome
-from diptych.store.sqlite.connection import AWAY, explain, pause
+from diptych.store.sqlite.connection import AWAY, Place, explain, pause
 from diptych.store.sqlite.transaction import Transaction
 
 Answer: TypeAlias = Outcome | Exception
@@ -31,6 +31,7 @@ class Committer:
     def __init__(self, connection: apsw.Connection, *, patience_s: float) -> None:
         self._connection = connection
         self._path = connection.filename
+        self._place = Place(self._path)
         self._patience_s = patience_s
 
     def commit(self, appends: Sequence[Append]) -> Sequence[Answer]:
@@ -68,6 +69,7 @@ class Committer:
 
     def _commit_once(self, appends: Sequence[Append]) -> Sequence[Answer]:
         self._leave_transaction()
+        self._place.check()
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             transaction = Transaction(self._connection)

@@ -14,7 +14,7 @@ from typing import TypeVar
 import apsw
 
 from diptych.errors import Unavailable
-from diptych.store.sqlite.connection import connect_reader, explain
+from diptych.store.sqlite.connection import Place, connect_reader, explain
 
 T = TypeVar("T")
 
@@ -34,7 +34,7 @@ class Readers:
     """Threads and connections for reading, made when they are first needed."""
 
     def __init__(self, path: str) -> None:
-        self._path = path
+        self._path, self._place = path, Place(path)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="diptych-log-reader")
         self._idle: deque[apsw.Connection] = deque()
         self._closed = False
@@ -51,6 +51,7 @@ class Readers:
         await in_own_thread(self._close)
 
     def _ask(self, question: Callable[[apsw.Connection], T]) -> T:
+        self._place.check()
         try:
             connection = self._connection()
             try:

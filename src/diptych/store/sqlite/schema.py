@@ -11,7 +11,7 @@ import apsw
 from diptych.errors import BadDatabase
 from diptych.message import new_id
 from diptych.store.port import LogIdentity
-from diptych.store.sqlite.connection import insist
+from diptych.store.sqlite.connection import connect_writer, explain, insist, prepare_writer
 from diptych.store.statements import schema, statements
 
 APPLICATION_ID = 0x44697074  # "Dipt", found by file(1) and by `PRAGMA application_id`
@@ -51,6 +51,19 @@ def make_tables(connection: apsw.Connection) -> LogIdentity:
         connection.execute("COMMIT")
     log_id, incarnation = connection.execute(_SQL["identity"]).get
     return LogIdentity(log_id, incarnation)
+
+
+def become(path: str, identity: LogIdentity) -> None:
+    """Write another identity into the file."""
+    connection = connect_writer(path)
+    try:
+        prepare_writer(connection)
+        values = {"log_id": identity.log_id, "incarnation": identity.incarnation}
+        insist(lambda: connection.execute(_SQL["become"], values).fetchall())
+    except apsw.Error as error:
+        raise explain(error, path) from error
+    finally:
+        connection.close()
 
 
 def _apply_missing(connection: apsw.Connection) -> None:

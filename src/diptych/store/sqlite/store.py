@@ -25,7 +25,7 @@ from diptych.store.sqlite import queries
 from diptych.store.sqlite.commit import Committer
 from diptych.store.sqlite.connection import connect_writer, explain, insist, prepare_writer
 from diptych.store.sqlite.reader import Readers, in_own_thread
-from diptych.store.sqlite.schema import check_file, make_tables
+from diptych.store.sqlite.schema import become, check_file, make_tables
 from diptych.store.sqlite.watcher import Watcher
 from diptych.store.sqlite.writer import Limits, Writer
 
@@ -53,7 +53,7 @@ class SqliteStore(Store):
 
     def __init__(self, path: str, connection: apsw.Connection, identity: LogIdentity, limits: Limits) -> None:
         """Take over the write connection; inside a running event loop, and for that loop only."""
-        self._identity = identity
+        self._path, self._identity = path, identity
         self._readers = Readers(path)
         self._watcher = Watcher(Path(f"{path}-wal"), lambda: self._readers.ask(queries.read_head))
         committer = Committer(connection, patience_s=limits.patience_s)
@@ -64,6 +64,11 @@ class SqliteStore(Store):
     @override
     def identity(self) -> LogIdentity:
         return self._identity
+
+    @override
+    async def become(self, identity: LogIdentity) -> None:
+        await in_own_thread(lambda: become(self._path, identity))
+        self._identity = identity
 
     @override
     async def append(self, append: Append) -> Outcome:

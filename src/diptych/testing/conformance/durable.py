@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from diptych.errors import WrongVersion
-from diptych.store.port import NO_STREAM
+from diptych.store.port import NO_STREAM, LogIdentity
 from diptych.testing.conformance.case import DEADLINE_S, StoreCase, a_command, an_append, event, everything, to
 
 
@@ -20,6 +20,17 @@ class Reopening(StoreCase):
 
         async with self.open_store(tmp_path) as store:
             assert store.identity == identity
+
+    async def test_a_log_that_became_another_stays_that_one(self, tmp_path: Path) -> None:
+        async with self.open_store(tmp_path) as store:
+            await store.append(an_append(to("Order-1")))
+            events, became = await everything(store), LogIdentity("another", store.identity.incarnation + 1)
+            await store.become(became)
+            assert store.identity == became
+
+        async with self.open_store(tmp_path) as store:
+            assert store.identity == became
+            assert await everything(store) == events
 
     async def test_events_and_commands_are_there_again(self, tmp_path: Path) -> None:
         async with self.open_store(tmp_path) as store:
