@@ -33,6 +33,7 @@ PLANS = {
     "append_event": [],
     "record_command": [],
     "create_log": [],
+    "become": ["SEARCH log USING INTEGER PRIMARY KEY (rowid=?)"],
 }
 
 
@@ -80,7 +81,7 @@ def test_several_types_or_categories_are_merged_and_never_sorted(
 
 
 def test_a_header_is_not_sent() -> None:
-    assert {sql.split(maxsplit=1)[0] for sql in statements("sqlite").values()} == {"SELECT", "INSERT"}
+    assert {sql.split(maxsplit=1)[0] for sql in statements("sqlite").values()} == {"SELECT", "INSERT", "UPDATE"}
 
 
 def test_schema_files_are_numbered_from_1_without_a_gap() -> None:
