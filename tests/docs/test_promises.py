@@ -11,16 +11,16 @@ SECTIONS = dict(re.findall(r"^## (P\d+)\. .*\n((?:(?!^## ).*\n?)*)", PAGE, re.MU
 
 def test_every_promise_has_its_tests() -> None:
     assert list(SECTIONS) == [f"P{number}" for number in range(1, 13)]
-    assert [promise for promise, text in SECTIONS.items() if not tests_in(text)] == []
+    assert [promise for promise, text in SECTIONS.items() if not named_in(text)] == []
 
 
 def test_every_test_that_is_named_is_there() -> None:
-    named = [test for text in SECTIONS.values() for test in tests_in(text)]
+    named = [test for text in SECTIONS.values() for test in named_in(text)]
 
     assert [f"{path}::{name}" for path, name in named if name not in functions_in(ROOT / path)] == []
 
 
-def tests_in(text: str) -> list[tuple[str, str]]:
+def named_in(text: str) -> list[tuple[str, str]]:
     return re.findall(r"^- `([\w/.]+\.py)::(test_\w+)`$", text, re.MULTILINE)
 
 
