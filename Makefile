@@ -27,7 +27,7 @@ test: .venv/installed-test ## run the tests (ARGS= for pytest)
 faults: .venv/installed-test ## run the long fault matrix
 	@DIPTYCH_FAULTS=long $(PYTHON) -m pytest tests/faults --timeout=600 $(ARGS)
 
-bench: .venv/installed-test ## measure, ours beside the other side (ARGS=, e.g. ARGS='append --backend sqlite')
+bench: .venv/installed-bench ## measure, ours beside the other side (ARGS=, e.g. ARGS='append --backend sqlite')
 	@exec env $(IN_TREE) $(PYTHON) -m benchmarks $(ARGS)
 
 check: .venv/installed-check ## check format, style, types and the floors

@@ -8,12 +8,14 @@ from dataclasses import asdict
 
 import msgspec
 
-from benchmarks import append, dispatch
+from benchmarks import append, dispatch, project, visible
 from benchmarks.compare import Result
 
 BENCHMARKS: dict[str, Callable[[str, float], Awaitable[list[Result]]]] = {
     "append": append.run,
     "dispatch": dispatch.run,
+    "project": project.run,
+    "visible": visible.run,
 }
 
 

@@ -1,8 +1,8 @@
 """
-Appends of one event to new streams, 64 in flight: the event store beside plain INSERTs.
+Appends of one event to new streams, 64 in flight: the event store beside plain INSERTs, and beside `eventsourcing`.
 
-The other side is one connection that commits each event in a transaction of its
-own into a table of the same columns, with the same durability.
+Plain INSERTs are one connection that commits each event in a transaction of its
+own. All sides sync every commit to the disk.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ from time import perf_counter
 import apsw
 
 from benchmarks.compare import Result, compare
+from benchmarks.eventsourcing_side import saver
 from diptych import Event, new_id, open_store
 
 IN_FLIGHT = 64
@@ -32,11 +33,14 @@ async def run(backend: str, scale: float) -> list[Result]:
     if backend != "sqlite":
         raise SystemExit(f"append: no other side for {backend!r}; known is sqlite")
     with TemporaryDirectory() as folder:
-        return [await _row(Path(folder), int(20_000 * scale), int(500 * scale))]
+        async with _store(Path(folder) / "ours.db") as ours:
+            return await _rows(Path(folder), ours, int(20_000 * scale), int(500 * scale))
 
 
-async def _row(folder: Path, ours_count: int, theirs_count: int) -> Result:
-    async with _store(folder / "ours.db") as ours:
+async def _rows(
+    folder: Path, ours: Callable[[int], Awaitable[float]], ours_count: int, theirs_count: int
+) -> list[Result]:
+    with saver(folder / "eventsourcing.db") as library:
 
         async def through_the_store() -> float:
             return await ours(ours_count)
@@ -44,7 +48,13 @@ async def _row(folder: Path, ours_count: int, theirs_count: int) -> Result:
         async def plain() -> float:
             return await asyncio.to_thread(_inserts, folder / "theirs.db", theirs_count)
 
-        return await compare(f"append/insert-{IN_FLIGHT}", through_the_store, plain, unit="events/s")
+        async def through_the_library() -> float:
+            return await asyncio.to_thread(library.save, theirs_count)
+
+        return [
+            await compare(f"append/insert-{IN_FLIGHT}", through_the_store, plain, unit="events/s"),
+            await compare(f"append/eventsourcing-{IN_FLIGHT}", through_the_store, through_the_library, unit="events/s"),
+        ]
 
 
 @asynccontextmanager
