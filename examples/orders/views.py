@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from diptych import Indexed, Key, RecordedEvent, Searched, TableProjection, TwoRoundProjection
 
@@ -44,7 +44,7 @@ class Orders(TableProjection[OrderView, OrderEvent]):
         """A placed order makes the row, what follows changes it."""
         if isinstance(event.data, OrderPlaced):
             return _placed(event.data, event)
-        return row and replace(_changed(row, event.data), version=event.version)
+        return row and replace(row, version=event.version, **_changes(row, event.data))
 
 
 def _placed(order: OrderPlaced, event: RecordedEvent[OrderEvent]) -> OrderView:
@@ -65,20 +65,21 @@ def _placed(order: OrderPlaced, event: RecordedEvent[OrderEvent]) -> OrderView:
     )
 
 
-def _changed(row: OrderView, event: OrderEvent) -> OrderView:
+def _changes(row: OrderView, event: OrderEvent) -> dict[str, Any]:
     match event:
         case ItemAdded(line=line):
-            return _with_lines(row, (*row.lines, line))
+            return {
+                "lines": (*row.lines, line),
+                "item_count": row.item_count + 1,
+                "total_amount": row.total_amount + line.amount,
+                "products": ", ".join(filter(None, (row.products, line.product_name))),
+            }
         case OrderShipped(shipped_on=day):
-            return replace(row, status=Status.SHIPPED, shipped_on=day)
+            return {"status": Status.SHIPPED, "shipped_on": day}
         case OrderCancelled():
-            return replace(row, status=Status.CANCELLED)
+            return {"status": Status.CANCELLED}
         case OrderPlaced():
-            return row
-
-
-def _with_lines(row: OrderView, lines: tuple[Line, ...]) -> OrderView:
-    return replace(row, lines=lines, item_count=len(lines), total_amount=total(lines), products=_names(lines))
+            return {}
 
 
 def _names(lines: Iterable[Line]) -> str:

@@ -69,7 +69,7 @@ class RawEvent(msgspec.Struct, frozen=True):
     payload: dict[str, Any]
 
 
-class Metadata(msgspec.Struct, frozen=True, omit_defaults=True):
+class Metadata(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What is known of an event beside the fact: who, because of what, in the course of what."""
 
     correlation_id: str | None = None
@@ -83,7 +83,7 @@ class Metadata(msgspec.Struct, frozen=True, omit_defaults=True):
 E = TypeVar("E", default=Any)
 
 
-class RecordedEvent(msgspec.Struct, Generic[E], frozen=True):
+class RecordedEvent(msgspec.Struct, Generic[E], frozen=True, gc=False):
     """
     An event with its place in the log.
 

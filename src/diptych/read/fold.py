@@ -5,14 +5,14 @@ One query and one write per table and batch, whatever the number of events. Rows
 made or changed earlier in the batch are seen by later events.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from diptych.errors import BadProjection
 from diptych.event import RecordedEvent
+from diptych.read.batch import collector_paused
 from diptych.read.projection import TableProjection, TwoRoundProjection
 from diptych.read.statements import Statements
 
@@ -37,10 +37,13 @@ class RowCache:
         """The row as the batch has left it so far."""
         return self._rows.get(key)
 
-    def put(self, key: Any, row: Any | None, position: int) -> None:
+    def put(self, key: Any, before: Any | None, row: Any | None, position: int) -> None:
         """Take what became of a row at *position*; None deletes it."""
         if row is None:
-            self._delete(key)
+            if before is not None:
+                self._delete(key)
+            return
+        if row is before and not isinstance(row, dict):  # a dict may have been changed in place
             return
         returned = self._statements.shape.key_of(row)
         if returned != key:
@@ -76,8 +79,12 @@ async def fold_table(
     """Apply a batch to a table projection."""
     touched = [tuple(projection.keys(event)) for event in events]
     rows = await RowCache.load(connection, statements, _flat(touched))
-    for event, keys in zip(events, touched, strict=True):
-        _evolve(rows, keys, event.global_position, projection.initial, partial(_evolve_one, projection, event))
+    with collector_paused():
+        for event, keys in zip(events, touched, strict=True):
+            for key in keys:
+                before = rows.get(key)
+                after = projection.evolve(projection.initial(key) if before is None else before, event)
+                rows.put(key, before, after, event.global_position)
     await rows.write(connection)
 
 
@@ -90,16 +97,20 @@ async def fold_two_rounds(
     """Apply a batch to a two-round projection: all memos first, then all rows."""
     memo_keys = [tuple(projection.memo_keys(event)) for event in events]
     memos = await RowCache.load(connection, statements[0], _flat(memo_keys))
-    remembered = [
-        (event, memo)
-        for event, keys in zip(events, memo_keys, strict=True)
-        for key in keys
-        if (memo := _remember(projection, memos, key, event)) is not None
-    ]
+    with collector_paused():
+        remembered = [
+            (event, memo)
+            for event, keys in zip(events, memo_keys, strict=True)
+            for key in keys
+            if (memo := _remember(projection, memos, key, event)) is not None
+        ]
     touched = [tuple(projection.keys(event, memo)) for event, memo in remembered]
     rows = await RowCache.load(connection, statements[1], _flat(touched))
-    for (event, memo), keys in zip(remembered, touched, strict=True):
-        _evolve(rows, keys, event.global_position, _none, partial(_evolve_two, projection, event, memo))
+    with collector_paused():
+        for (event, memo), keys in zip(remembered, touched, strict=True):
+            for key in keys:
+                before = rows.get(key)
+                rows.put(key, before, projection.evolve(before, event, memo), event.global_position)
     await memos.write(connection)
     await rows.write(connection)
 
@@ -111,38 +122,9 @@ def _remember(
     before = memos.get(key)
     # A dict may be changed in place: what was remembered for earlier events stays as it was.
     after = projection.remember(dict(before) if isinstance(before, dict) else before, event)
-    if after is not before:
-        memos.put(key, after, event.global_position)
+    memos.put(key, before, after, event.global_position)
     return before if after is None else after
-
-
-def _evolve(
-    rows: RowCache,
-    keys: Iterable[Any],
-    position: int,
-    initial: Callable[[Any], Any | None],
-    evolve: Callable[[Any], Any | None],
-) -> None:
-    for key in keys:
-        before = rows.get(key)
-        after = evolve(initial(key) if before is None else before)
-        if after is not before or isinstance(after, dict):  # a dict may have been changed in place
-            rows.put(key, after, position)
-
-
-def _evolve_one(projection: TableProjection[Any, Any], event: RecordedEvent[Any], row: Any | None) -> Any | None:
-    return projection.evolve(row, event)
-
-
-def _evolve_two(
-    projection: TwoRoundProjection[Any, Any, Any], event: RecordedEvent[Any], memo: Any, row: Any | None
-) -> Any | None:
-    return projection.evolve(row, event, memo)
 
 
 def _flat(keys: Iterable[Iterable[Any]]) -> Iterable[Any]:
     return (key for some in keys for key in some)
-
-
-def _none(key: Any) -> None:
-    return None

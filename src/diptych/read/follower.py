@@ -13,6 +13,7 @@ from diptych.errors import LogRewound
 from diptych.event import RecordedEvent
 from diptych.log import EventStore
 from diptych.read import checkpoint
+from diptych.read.batch import collector_paused
 from diptych.read.checkpoint import Checkpoint, FencedOut, Generation
 from diptych.read.database import ReadDatabase
 from diptych.read.projection import AnyProjection, type_names
@@ -151,10 +152,11 @@ class Follower:
         self._watcher.look()
 
     def _decoded(self, page: Page) -> Sequence[RecordedEvent[Any]]:
-        events = [self._event_store.decode(stored) for stored in page.events]
-        for event in events:
-            self._event_store.codec.require(event)
-        return events
+        with collector_paused():
+            events = [self._event_store.decode(stored) for stored in page.events]
+            for event in events:
+                self._event_store.codec.require(event)
+            return events
 
     async def _id_at(self, page: Page) -> str:
         if page.events and page.events[-1].position == page.through:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, fields, is_dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
+from functools import cached_property
+from operator import attrgetter
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 from uuid import UUID
@@ -58,7 +60,7 @@ class ColumnShape:
     type: TypeEngine[Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Shape:
     """
     The table of a row class, under its logical name.
@@ -103,17 +105,17 @@ class Shape:
             raise BadProjection(f"table {table.name} has {len(keys)} primary key columns: exactly one names the row")
         return Shape(name, dict, columns, keys[0])
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """The row's own columns, in order."""
         return tuple(column.name for column in self.columns)
 
-    @property
+    @cached_property
     def listed(self) -> tuple[str, ...]:
         """The columns that may be filtered and sorted by."""
         return tuple(column.name for column in self.columns if column.marks & {Mark.KEY, Mark.INDEXED})
 
-    @property
+    @cached_property
     def searched(self) -> tuple[str, ...]:
         """The columns that a search looks through."""
         return tuple(column.name for column in self.columns if Mark.SEARCHED in column.marks)
@@ -140,9 +142,21 @@ class Shape:
         """A column's value in a row."""
         return row.get(name) if self.row_type is dict else getattr(row, name)
 
-    def key_of(self, row: Any) -> Any:
+    @cached_property
+    def values(self) -> Callable[[Any], tuple[Any, ...]]:
+        """The values of a row's own columns, in order."""
+        names = self.names
+        if self.row_type is dict:
+            return lambda row: tuple(row.get(name) for name in names)
+        if len(names) == 1:
+            return lambda row: (getattr(row, names[0]),)
+        return attrgetter(*names)
+
+    @cached_property
+    def key_of(self) -> Callable[[Any], Any]:
         """The key of a row."""
-        return self.value(row, self.key.name)
+        name = self.key.name
+        return (lambda row: row.get(name)) if self.row_type is dict else attrgetter(name)
 
     def row(self, values: Sequence[Any]) -> Any:
         """A row from its column values, in order."""

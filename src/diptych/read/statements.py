@@ -85,7 +85,7 @@ class _Compiled:
 
     def values(self, row: Any, position: int) -> tuple[Any, ...]:
         """A row as the driver takes it, hidden columns included."""
-        own = [self._shape.value(row, name) for name in self._shape.names]
+        own = self._shape.values(row)
         bound = [bind(value) if bind else value for bind, value in zip(self._bind, own, strict=True)]
         if self._shape.searched:
             return (*bound, position, searched_words(self._shape, row))
