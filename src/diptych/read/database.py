@@ -46,10 +46,20 @@ class ReadDatabase:
         Raises:
             Unavailable: The database is away.
         """
+        async with self.snapshot() as connection:
+            await connection.exec_driver_sql("SELECT 1 FROM diptych_served LIMIT 1")
+            yield connection
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[AsyncConnection]:
+        """
+        A connection on a read-only snapshot, of the moment that its first statement is run.
+
+        Raises:
+            Unavailable: The database is away.
+        """
         with self._translated():
             async with self._readers.connect() as connection:
-                # The first read fixes the snapshot, not BEGIN.
-                await connection.exec_driver_sql("BEGIN; SELECT 1 FROM diptych_served LIMIT 1")
                 yield connection
 
     @asynccontextmanager

@@ -76,7 +76,7 @@ class Follower:
 
     async def is_replaced(self) -> bool:
         """Whether a rebuild put another generation in the place of this one."""
-        async with self._read_db.acquire() as connection:
+        async with self._read_db.snapshot() as connection:
             served = await checkpoint.served(connection, self.of.projection, self.of.version)
         return served is not None and served.of != self.of
 
@@ -149,7 +149,8 @@ class Follower:
         self.held = replace(self._owned(), position=through)
         if self._is_due(through):
             self._publish_at = None
-        self._watcher.look()
+        if self._publish and self._publish_at is None:
+            self._watcher.moved(self.of, through)
 
     def _decoded(self, page: Page) -> Sequence[RecordedEvent[Any]]:
         with collector_paused():

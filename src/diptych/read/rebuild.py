@@ -71,7 +71,7 @@ async def rebuild(
 
 async def drop_all_but(read_db: ReadDatabase, projection: AnyProjection, kept: Generation) -> None:
     """Remove every other generation of a version, those too that an earlier crash left behind."""
-    async with read_db.acquire() as connection:
+    async with read_db.snapshot() as connection:
         every = [each.of for each in await checkpoint.all_of(connection)]
     for of in every:
         if of != kept and (of.projection, of.version) == (kept.projection, kept.version):

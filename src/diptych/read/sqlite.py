@@ -3,13 +3,17 @@ Let SQLAlchemy's asyncio speak to SQLite through apsw, each connection in a thre
 
 apsw bundles a current SQLite: the log and the read models run on the same one.
 An execution is one hop to the thread, which runs the statement and fetches all
-its rows. Transactions are begun by the one who opens them, never implicitly.
+its rows. Transactions are begun by the one who opens them, never implicitly; to
+begin a snapshot and to end it touches no file, and is done where it is asked for.
 """
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, TypeVar
 
 import apsw
@@ -80,11 +84,55 @@ def translated(error: apsw.Error) -> DatabaseError:
     return kind(str(error))
 
 
+class Thread:
+    """One thread that does one thing after another; cheaper to reach than an executor's."""
+
+    def __init__(self, name: str) -> None:
+        self._work: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        threading.Thread(target=self._go_on, name=name, daemon=True).start()
+
+    def run(self, work: Callable[[], T]) -> "asyncio.Future[T]":
+        """What *work* will have given, for the running loop."""
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[T] = loop.create_future()
+
+        def answered() -> None:
+            try:
+                settle = partial(_set_result, answer, work())
+            except BaseException as error:  # noqa: BLE001  # whatever it is, it is the caller's
+                settle = partial(_set_exception, answer, error)
+            with suppress(RuntimeError):  # the loop was closed and nobody is left to answer
+                loop.call_soon_threadsafe(settle)
+
+        self._work.put(answered)
+        return answer
+
+    def end(self, last: Callable[[], None] | None = None) -> None:
+        """Let the thread end, once it has done what it was given, and *last*."""
+        if last is not None:
+            self._work.put(last)
+        self._work.put(None)
+
+    def _go_on(self) -> None:
+        while (work := self._work.get()) is not None:
+            work()
+
+
+def _set_result(answer: "asyncio.Future[T]", result: T) -> None:
+    if not answer.cancelled():
+        answer.set_result(result)
+
+
+def _set_exception(answer: "asyncio.Future[T]", error: BaseException) -> None:
+    if not answer.cancelled():
+        answer.set_exception(error)
+
+
 class Connection:
     """A DB-API connection as SQLAlchemy's greenlets call it; each call hops to its thread."""
 
     def __init__(self, path: str, *, query_only: bool) -> None:
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="diptych-read")
+        self._thread, self._query_only = Thread("diptych-read"), query_only
         self.raw: apsw.Connection
         try:
             self.run(lambda: self._open(path, query_only=query_only))
@@ -95,13 +143,18 @@ class Connection:
     def run(self, work: Callable[[], T]) -> T:
         """Do something in the connection's thread and wait for it, as a greenlet."""
         try:
-            return await_(_uncancelled(asyncio.get_running_loop().run_in_executor(self._thread, work)))
+            return await_(_uncancelled(self._thread.run(work)))
         except apsw.Error as error:
             raise translated(error) from error
 
     def cursor(self) -> "Cursor":
         """A cursor on it."""
         return Cursor(self)
+
+    def begin(self) -> None:
+        """Begin a snapshot, where the connection is for snapshots; who writes begins by a statement of its own."""
+        if self._query_only and not self.raw.in_transaction:
+            self.raw.execute("BEGIN")
 
     def commit(self) -> None:
         """End a transaction, if there is one."""
@@ -110,19 +163,25 @@ class Connection:
 
     def rollback(self) -> None:
         """Undo a transaction, if there is one."""
-        if self.raw.in_transaction:
+        if not self.raw.in_transaction:
+            return
+        if self._query_only:
+            self.raw.execute("ROLLBACK")
+        else:
             self.run(lambda: self.raw.execute("ROLLBACK"))
 
     def close(self) -> None:
         """Close it and end its thread."""
         self.run(self.raw.close)
-        self._thread.shutdown(wait=False)
+        self._thread.end()
 
     def terminate(self) -> None:
         """Close it without waiting."""
+        self._thread.end(self._close)
+
+    def _close(self) -> None:
         if hasattr(self, "raw"):
-            self._thread.submit(self.raw.close)
-        self._thread.shutdown(wait=False)
+            self.raw.close()
 
     def _open(self, path: str, *, query_only: bool) -> None:
         self.raw = _connect(path, query_only=query_only)
@@ -220,7 +279,8 @@ class ApswDialect(SQLiteDialect):
         return Dbapi.sqlite_version_info
 
     def do_begin(self, dbapi_connection: Any) -> None:
-        """Nothing: whoever opens a transaction says BEGIN, and which kind."""
+        """Asked before the first statement."""
+        dbapi_connection.begin()
 
     def do_terminate(self, dbapi_connection: Any) -> None:
         """Close without waiting."""

@@ -86,7 +86,7 @@ class ReadModelSynchronizer:
         Raises:
             BadProjection: A row's shape changed and its projection's version did not.
         """
-        async with self._read_db.acquire() as connection:
+        async with self._read_db.snapshot() as connection:
             for each in await checkpoint.all_of(connection):
                 if self._is_mine(each.of):
                     await projector(self._projections[each.of.projection], each.of).check(connection)
@@ -141,7 +141,7 @@ class ReadModelSynchronizer:
     async def status(self) -> list[ProjectionStatus]:
         """How every projection of this synchronizer is doing, those being rebuilt included."""
         head = await self._event_store.head()
-        async with self._read_db.acquire() as connection:
+        async with self._read_db.snapshot() as connection:
             every = await checkpoint.all_of(connection)
         stuck = [_stuck(self._projections[name], error, head) for name, error in self._unprepared.items()]
         return [*(_status(each, head) for each in every if self._is_mine(each.of)), *stuck]

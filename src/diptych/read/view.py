@@ -46,24 +46,26 @@ class Gate:
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[tuple[AsyncConnection, Checkpoint]]:
         """
-        A snapshot at once if it is fresh enough, or a later one; what it is at is noted for the answer.
+        A snapshot that is fresh enough, or the last one when the time is up; what it is at is noted for the answer.
 
         Raises:
             NotServed: The first build isn't done yet.
         """
-        async with self._now() as moment:
-            if moment.checkpoint is not None and self._is_enough(moment.checkpoint):
-                yield moment.connection, self._noted(moment.checkpoint)
-                return
-        await self._wait()
-        async with self._now() as moment:
-            if moment.checkpoint is None:
+        query = asked()
+        lags = query is not None and self._watcher.lags(self._projection, self._version, query.position)
+        patient = not lags or await self._wait()
+        while True:
+            async with self._now() as moment:
+                if moment.checkpoint is not None and (not patient or self._is_enough(moment.checkpoint)):
+                    yield moment.connection, self._noted(moment.checkpoint)
+                    return
+            if not patient:
                 raise NotServed(self._projection, self._version)
-            yield moment.connection, self._noted(moment.checkpoint)
+            patient = await self._wait()
 
     @asynccontextmanager
     async def _now(self) -> AsyncIterator[Moment]:
-        async with self._read_db.acquire() as connection:
+        async with self._read_db.snapshot() as connection:
             yield Moment(connection, await checkpoint.served(connection, self._projection, self._version))
 
     def _is_enough(self, found: Checkpoint) -> bool:
@@ -71,11 +73,12 @@ class Gate:
         reached = self._watcher.reached(found, query.position if query else 0)
         return not reached.stale or reached.reason in FINAL
 
-    async def _wait(self) -> None:
-        """For the first build, or for the position that was asked for."""
+    async def _wait(self) -> bool:
+        """For the first build, or for the position that was asked for; False when the time is up."""
         query = asked()
         position, timeout_s = (query.position, query.left()) if query else (0, FIRST_BUILD_S)
-        await self._watcher.wait(self._projection, self._version, position, timeout_s)
+        reached = await self._watcher.wait(self._projection, self._version, position, timeout_s)
+        return not reached.stale
 
     def _noted(self, found: Checkpoint) -> Checkpoint:
         if (query := asked()) is not None:

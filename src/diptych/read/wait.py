@@ -37,6 +37,11 @@ class _Waiter:
     position: int
     done: "asyncio.Future[Reached]"
 
+    def let_go(self, reached: Reached) -> None:
+        """End the wait, unless it has ended."""
+        if not self.done.done():
+            self.done.set_result(reached)
+
 
 class Watcher:
     """Wakes whoever waits for the checkpoints of one read database, as far as they are places in the log."""
@@ -45,6 +50,7 @@ class Watcher:
         self._read_db, self._log = read_db, log
         self._waiters: set[_Waiter] = set()
         self._not_in_this_log: set[Generation] = set()
+        self._latest: dict[tuple[str, int], int] = {}  # where runners of this process have come
         self._moved = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -56,6 +62,18 @@ class Watcher:
         """Something moved: look now."""
         self._moved.set()
 
+    def moved(self, of: Generation, position: int) -> None:
+        """A generation that is served, as far as this process knows, reached a position: let those who wait look."""
+        self._latest[of.projection, of.version] = position
+        for waiter in self._waiters:
+            if (waiter.projection, waiter.version) == (of.projection, of.version) and waiter.position <= position:
+                waiter.let_go(Reached(position))
+
+    def lags(self, projection: str, version: int, position: int) -> bool:
+        """Whether a runner of this process follows, and has not come to *position* yet: looking would be in vain."""
+        latest = self._latest.get((projection, version))
+        return latest is not None and latest < position
+
     async def wait(self, projection: str, version: int, position: int, timeout_s: float) -> Reached:
         """
         Wait until the served generation has applied everything up to *position*.
@@ -66,6 +84,10 @@ class Watcher:
         """
         if timeout_s <= 0:
             return await self._look_once(projection, version, position)
+        if position and not self.lags(projection, version, position):
+            now = await self._look_once(projection, version, position)
+            if not now.stale:
+                return now
         waiter = _Waiter(projection, version, position, asyncio.get_running_loop().create_future())
         self._add(waiter)
         try:
@@ -97,7 +119,6 @@ class Watcher:
         self._waiters.add(waiter)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._watch(), name="diptych-watcher")
-        self.look()
 
     async def _watch(self) -> None:
         """Look while anybody waits, then end."""
@@ -112,15 +133,14 @@ class Watcher:
         for waiter in tuple(self._waiters):
             found = served.get((waiter.projection, waiter.version))
             reached = self.reached(found, waiter.position) if found else None
-            final = reached is not None and (not reached.stale or reached.reason in FINAL)
-            if reached is not None and final and not waiter.done.done():
-                waiter.done.set_result(reached)
+            if reached is not None and (not reached.stale or reached.reason in FINAL):
+                waiter.let_go(reached)
 
     async def _look_once(self, projection: str, version: int, position: int) -> Reached:
         found = (await self._served()).get((projection, version))
         return self.reached(found, position) if found else Reached(0, stale=True, reason="not served yet")
 
     async def _served(self) -> dict[tuple[str, int], Checkpoint]:
-        async with self._read_db.acquire() as connection:
+        async with self._read_db.snapshot() as connection:
             every = await checkpoint.all_of(connection)
         return {(each.of.projection, each.of.version): each for each in every if each.served}
