@@ -4,9 +4,9 @@ Carry what is known about the present work from its beginning to the events it c
 Context variables: each task has its own, and a task started inside inherits.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from typing import Any
 
 import msgspec
@@ -22,10 +22,14 @@ def current_metadata() -> Metadata:
     return _current.get()
 
 
-def set_metadata(metadata: Metadata) -> Callable[[], None]:
-    """Give every event appended from here on this metadata; the call that is returned takes it back."""
-    token = _current.set(metadata)
-    return lambda: _current.reset(token)
+def set_metadata(metadata: Metadata) -> "Token[Metadata]":
+    """Give every event appended from here on this metadata, until the token is given to `reset_metadata`."""
+    return _current.set(metadata)
+
+
+def reset_metadata(token: "Token[Metadata]") -> None:
+    """Take back what `set_metadata` gave."""
+    _current.reset(token)
 
 
 @contextmanager

@@ -83,7 +83,7 @@ class Gate:
     def _noted(self, found: Checkpoint) -> Checkpoint:
         if (query := asked()) is not None:
             reached = self._watcher.reached(found, query.position)
-            stands_still = not query.position and found.state in FINAL
+            stands_still = not query.position and not reached.stale and found.state in FINAL
             query.served.append(replace(reached, stale=True, reason=found.state) if stands_still else reached)
         return found
 

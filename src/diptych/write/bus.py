@@ -75,7 +75,9 @@ class CommandBus(Bus):
             NotStorable: An event or the result can't be stored; nothing was.
             Exception: What its handler raised, unchanged.
         """
-        return (await self.execute(command)).result
+        if self.middleware:
+            return (await self._within_middleware(command, None)).result
+        return (await self._execute(command, None)).result
 
     async def execute(self, command: Command[R], *, digest: bytes | None = None) -> Receipt[R]:
         """

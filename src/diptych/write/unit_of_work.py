@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from diptych.context import current_metadata, set_metadata
+from diptych.context import current_metadata, reset_metadata, set_metadata
 from diptych.errors import TwoLogs, WrongVersion
 from diptych.event import Metadata, event_type
 from diptych.log import Appended, EventStore, ToStream, append_ids, command_under_way
@@ -62,13 +62,13 @@ class UnitOfWork:
     async def run(self, handling: Awaitable[T]) -> T:
         """The handler's result; what it saves and appends meanwhile belongs to this unit."""
         naming = append_ids.set(self)
-        forget_metadata = set_metadata(self._metadata)
+        metadata = set_metadata(self._metadata)
         self.is_running = True
         try:
             return await handling
         finally:
             self.is_running = False
-            forget_metadata()
+            reset_metadata(metadata)
             append_ids.reset(naming)
 
     def use(self, event_store: EventStore) -> None:

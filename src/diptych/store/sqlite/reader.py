@@ -37,6 +37,7 @@ class Readers:
         self._path, self._place = path, Place(path)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="diptych-log-reader")
         self._idle: deque[apsw.Connection] = deque()
+        self._own: apsw.Connection | None = None
         self._closed = False
 
     async def ask(self, question: Callable[[apsw.Connection], T]) -> T:
@@ -44,6 +45,23 @@ class Readers:
         if self._closed:
             raise Unavailable("the log is closed: open it again")
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._ask, question)
+
+    async def glance(self, question: Callable[[apsw.Connection], T]) -> T:
+        """
+        The answer to a question that finds one row by its key: here and now, the way to a thread would cost far more.
+
+        Where the file is held by somebody just now, it is asked in another thread all the same.
+        """
+        if self._closed:
+            raise Unavailable("the log is closed: open it again")
+        self._place.check()
+        try:
+            if self._own is None:
+                self._own = connect_reader(self._path)
+                self._own.set_busy_timeout(0)
+            return question(self._own)
+        except apsw.Error:
+            return await self.ask(question)
 
     async def close(self) -> None:
         """Finish what is being asked, and let go of threads and connections."""
@@ -72,5 +90,5 @@ class Readers:
 
     def _close(self) -> None:
         self._threads.shutdown(wait=True)
-        for connection in self._idle:
+        for connection in (*self._idle, *([self._own] if self._own else [])):
             connection.close()

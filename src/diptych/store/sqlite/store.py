@@ -77,7 +77,7 @@ class SqliteStore(Store):
 
     @override
     async def command(self, id: str) -> Outcome | None:
-        return await self._readers.ask(lambda connection: queries.first_outcome(connection, id))
+        return await self._readers.glance(lambda connection: queries.first_outcome(connection, id))
 
     @override
     async def read(
