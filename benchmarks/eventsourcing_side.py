@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
+from uuid import UUID
 
 from eventsourcing.application import Application
 from eventsourcing.domain import Aggregate, event
@@ -23,7 +24,7 @@ class Note(Aggregate):
 @contextmanager
 def saver(path: Path) -> Iterator["Saver"]:
     """An application on a file of its own; SQLite's default there is synchronous=FULL, as ours."""
-    application: Application = Application(
+    application: Application[UUID] = Application(
         env={"PERSISTENCE_MODULE": "eventsourcing.sqlite", "SQLITE_DBNAME": str(path), "SQLITE_LOCK_TIMEOUT": "60"}
     )
     with ThreadPoolExecutor(THREADS) as threads:
@@ -34,7 +35,7 @@ def saver(path: Path) -> Iterator["Saver"]:
 class Saver:
     """Saves notes from many threads."""
 
-    def __init__(self, application: Application, threads: ThreadPoolExecutor) -> None:
+    def __init__(self, application: Application[UUID], threads: ThreadPoolExecutor) -> None:
         self._application, self._threads = application, threads
 
     def save(self, count: int) -> float:

@@ -13,6 +13,7 @@ from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
+from typing import Any
 
 import apsw
 import msgspec
@@ -106,7 +107,7 @@ def _guide(log: Path, path: Path, events: int) -> float:
     target.execute("CREATE TABLE checkpoint (name TEXT PRIMARY KEY, position INTEGER)")
     began, position = perf_counter(), 0
     while position < events:
-        rows = source.execute(
+        rows: list[Any] = source.execute(
             "SELECT position, type, payload FROM event WHERE position > ? ORDER BY position LIMIT ?",
             (position, PER_READ),
         ).fetchall()

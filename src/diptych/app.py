@@ -30,7 +30,7 @@ from diptych.write.command import Command, Receipt
 from diptych.write.decider import Decider, Decisions
 from diptych.write.repository import Repository
 
-logger = logging.getLogger("diptych")
+_logger = logging.getLogger("diptych")
 
 R = TypeVar("R")
 LOG_URL = "sqlite:///data/log.db"
@@ -66,10 +66,10 @@ class Diptych:
         provide: Mapping[Any, object] | None = None,
         events: Iterable[type[Event]] = (),
     ) -> None:
-        self.commands = CommandBus.joined([commands] if isinstance(commands, CommandBus) else commands)
-        self.queries = QueryBus.joined([queries] if isinstance(queries, QueryBus) else queries)
-        self.projections = [checked(projection) for projection in projections]
-        self.provide = dict(provide or {})
+        self.commands: CommandBus = CommandBus.joined([commands] if isinstance(commands, CommandBus) else commands)
+        self.queries: QueryBus = QueryBus.joined([queries] if isinstance(queries, QueryBus) else queries)
+        self.projections: Sequence[AnyProjection] = [checked(projection) for projection in projections]
+        self.provide: dict[Any, object] = dict(provide or {})
         self._events = tuple(events)
 
     @property
@@ -130,16 +130,17 @@ class Running:
     def __init__(
         self, app: Diptych, event_store: EventStore, read_db: ReadDatabase, provide: Mapping[Any, object]
     ) -> None:
-        self.event_store, self.read_db = event_store, read_db
-        self.projections = app.projections
-        self.synchronizer = ReadModelSynchronizer(event_store, read_db, app.projections)
+        self.event_store: EventStore = event_store
+        self.read_db: ReadDatabase = read_db
+        self.projections: Sequence[AnyProjection] = app.projections
+        self.synchronizer: ReadModelSynchronizer = ReadModelSynchronizer(event_store, read_db, app.projections)
         self.stopping = False
         self._failure: BaseException | None = None
         self._provided = {EventStore: event_store, ReadDatabase: read_db, Running: self, **provide}
-        self.queries = app.queries.bind(self._resolve)
+        self.queries: QueryBus = app.queries.bind(self._resolve)
         self._provided[QueryBus] = self.queries
         self._provided[ConsistentQueryHandler] = ConsistentQueryHandler(self.queries, event_store)
-        self.commands = app.commands.bind(self._resolve, event_store)
+        self.commands: CommandBus = app.commands.bind(self._resolve, event_store)
 
     async def dispatch(self, command: Command[R]) -> R:
         """Handle a command; what its handler returned. See `CommandBus.dispatch`."""
@@ -204,7 +205,7 @@ class Running:
         """Take note of the synchronizer's end."""
         if not task.cancelled() and (error := task.exception()) is not None:
             self._failure = error
-            logger.error("the synchronizer ended: read models stand still", exc_info=error)
+            _logger.error("the synchronizer ended: read models stand still", exc_info=error)
 
     async def _why_behind(self, name: str, reason: str | None) -> str:
         if reason in ("another log", REWOUND):

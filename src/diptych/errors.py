@@ -44,6 +44,10 @@ class Refused(DiptychError):
 class WrongVersion(Refused):
     """The stream moved on since the caller read it; load and decide again."""
 
+    stream: str
+    expected: int | str
+    actual: int
+
     def __init__(self, *, stream: str, expected: int | str, actual: int) -> None:
         super().__init__(
             f"stream {stream!r} is at version {actual}, expected {expected}: "
@@ -55,6 +59,10 @@ class WrongVersion(Refused):
 class WrongCategory(Refused):
     """A stream belongs to one category for ever."""
 
+    stream: str
+    given: str
+    actual: str
+
     def __init__(self, *, stream: str, given: str, actual: str) -> None:
         super().__init__(
             f"stream {stream!r} belongs to category {actual!r}, not {given!r}: "
@@ -65,6 +73,9 @@ class WrongCategory(Refused):
 
 class NotFound(Refused):
     """Nothing of that id exists."""
+
+    what: str
+    id: object
 
     def __init__(self, what: str, id: object) -> None:
         super().__init__(f"{what} {repr(id) if isinstance(id, str) else id} does not exist: check the id")
@@ -85,6 +96,10 @@ class CommandIdReused(Refused):
 class NotStorable(Refused):
     """A value that the log can't give back unchanged; nothing was stored."""
 
+    what: str
+    path: str
+    why: str
+
     def __init__(self, *, what: str, path: str, why: str) -> None:
         super().__init__(f"{what} can't be stored: {why} - at {path}")
         self.what, self.path, self.why = what, path, why
@@ -92,6 +107,8 @@ class NotStorable(Refused):
 
 class InvalidQuery(Refused):
     """A filter, sort, page or search that the read model doesn't declare."""
+
+    allowed: tuple[str, ...]
 
     def __init__(self, why: str, *, allowed: Iterable[str] = ()) -> None:
         self.allowed = tuple(allowed)
@@ -102,6 +119,9 @@ class InvalidQuery(Refused):
 class Malformed(Refused):
     """A token or cursor that nobody here handed out."""
 
+    what: str
+    why: str
+
     def __init__(self, what: str, why: str) -> None:
         super().__init__(f"malformed {what}: {why}; pass it back exactly as it was given")
         self.what, self.why = what, why
@@ -109,6 +129,10 @@ class Malformed(Refused):
 
 class LogRewound(Refused):
     """A checkpoint or token names a place that is not in this log."""
+
+    who: str
+    why: str
+    repair: str
 
     def __init__(self, *, who: str, why: str, repair: str) -> None:
         super().__init__(f"{who} does not fit this log: {why}; {repair}")
@@ -124,6 +148,9 @@ class Unavailable(DiptychError):
 
 class Overloaded(Unavailable):
     """More work is waiting than may wait; nothing of this call was sent."""
+
+    what: str
+    limit: int
 
     def __init__(self, what: str, limit: int) -> None:
         super().__init__(f"{what}: {limit} are waiting already; slow down and try again")
@@ -144,6 +171,9 @@ class OutcomeUnknown(Unavailable):
 class NotServed(Unavailable):
     """The read model is still being built; nothing is served from it yet."""
 
+    projection: str
+    version: int
+
     def __init__(self, projection: str, version: int) -> None:
         super().__init__(
             f"projection {projection!r} version {version} is still being built: "
@@ -154,6 +184,10 @@ class NotServed(Unavailable):
 
 class Behind(Unavailable):
     """The read model has not reached what was asked for, so nobody can say that something is missing."""
+
+    position: int
+    wanted: int
+    reason: str
 
     def __init__(self, *, position: int, wanted: int, reason: str) -> None:
         super().__init__(
@@ -169,6 +203,10 @@ class Behind(Unavailable):
 class Unreadable(DiptychError):
     """A stored event that this code can't turn into a value; it stays in the log."""
 
+    type: str
+    position: int
+    why: str
+
     def __init__(self, *, type: str, position: int, why: str) -> None:
         super().__init__(
             f"event {type!r} at position {position} can't be read: {why}; mend the class or its upcaster and retry"
@@ -178,6 +216,9 @@ class Unreadable(DiptychError):
 
 class NewerSchema(Unreadable):
     """The event was written by newer code; this process waits for an upgrade."""
+
+    stored: int
+    known: int
 
     def __init__(self, *, type: str, position: int, stored: int, known: int) -> None:
         super().__init__(type=type, position=position, why=f"schema version {stored} is newer than this code's {known}")
@@ -234,6 +275,8 @@ class BadHandler(Misuse):
 class MissingDependencies(Misuse):
     """Handlers ask for dependencies that nobody provides."""
 
+    missing: tuple[str, ...]
+
     def __init__(self, missing: Iterable[str]) -> None:
         self.missing = tuple(missing)
         super().__init__(
@@ -244,6 +287,9 @@ class MissingDependencies(Misuse):
 
 class NoProjection(Misuse):
     """No projection of that name is known here."""
+
+    name: str
+    known: tuple[str, ...]
 
     def __init__(self, name: str, known: Iterable[str]) -> None:
         self.name, self.known = name, tuple(known)

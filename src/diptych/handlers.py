@@ -200,8 +200,8 @@ class Bus:
     base: ClassVar[type]
 
     def __init__(self, handlers: Iterable[Callable[..., Any]] = (), middleware: Iterable[Middleware] = ()) -> None:
-        self.handlers = Handlers()
-        self.middleware = list(middleware)
+        self.handlers: Handlers = Handlers()
+        self.middleware: list[Middleware] = list(middleware)
         for function in handlers:
             self.register(message_type_of(function, self.base), function)
 

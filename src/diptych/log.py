@@ -96,7 +96,8 @@ class EventStore:
     """
 
     def __init__(self, store: Store, codec: Codec) -> None:
-        self.store, self.codec = store, codec
+        self.store: Store = store
+        self.codec: Codec = codec
 
     @property
     def identity(self) -> LogIdentity:

@@ -47,8 +47,8 @@ Searched: TypeAlias = Annotated[T, Mark.SEARCHED]
 class Amount(TypeDecorator[Decimal]):
     """An exact decimal of a fixed scale. A value with more places is refused, never rounded."""
 
-    impl = Numeric
-    cache_ok = True
+    impl: type[TypeEngine[Any]] | TypeEngine[Any] = Numeric
+    cache_ok: bool | None = True
 
     def __init__(self, scale: int) -> None:
         super().__init__()
@@ -86,8 +86,8 @@ class Amount(TypeDecorator[Decimal]):
 class UtcTime(TypeDecorator[datetime]):
     """An instant in UTC, to the microsecond; a naive time is refused."""
 
-    impl = DateTime
-    cache_ok = True
+    impl: type[TypeEngine[Any]] | TypeEngine[Any] = DateTime
+    cache_ok: bool | None = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """Microseconds since 1970 on SQLite, a timestamp with time zone elsewhere."""
@@ -111,8 +111,8 @@ class UtcTime(TypeDecorator[datetime]):
 class ByValue(TypeDecorator[Enum]):
     """An Enum whose values are text, stored by value."""
 
-    impl = Text
-    cache_ok = True
+    impl: type[TypeEngine[Any]] | TypeEngine[Any] = Text
+    cache_ok: bool | None = True
 
     def __init__(self, kind: type[Enum]) -> None:
         super().__init__()
@@ -130,8 +130,8 @@ class ByValue(TypeDecorator[Enum]):
 class AsJson(TypeDecorator[Any]):
     """Anything that msgspec knows, as JSON text."""
 
-    impl = Text
-    cache_ok = True
+    impl: type[TypeEngine[Any]] | TypeEngine[Any] = Text
+    cache_ok: bool | None = True
 
     def __init__(self, kind: Any) -> None:
         super().__init__()

@@ -17,7 +17,7 @@ from diptych.read.batch import collector_paused
 from diptych.read.checkpoint import Checkpoint, FencedOut, Generation
 from diptych.read.database import ReadDatabase
 from diptych.read.projection import AnyProjection, type_names
-from diptych.read.projector import projector
+from diptych.read.projector import Projector, projector
 from diptych.read.wait import Watcher
 from diptych.store.port import Page
 
@@ -48,7 +48,7 @@ class Follower:
     ) -> None:
         self.of = of
         self.held: Checkpoint | None = None
-        self.projector = projector(projection, of)
+        self.projector: Projector = projector(projection, of)
         self._event_store, self._read_db, self._watcher = event_store, read_db, watcher
         self._types = type_names(projection)
         self._publish_at: int | None = None

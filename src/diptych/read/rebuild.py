@@ -21,7 +21,7 @@ from diptych.read.projector import projector
 from diptych.read.runner import BATCH_EVENTS, back_off_s
 from diptych.read.wait import Watcher
 
-logger = logging.getLogger("diptych.projection")
+_logger = logging.getLogger("diptych.projection")
 
 
 async def prepare(event_store: EventStore, read_db: ReadDatabase, projection: AnyProjection) -> Generation:
@@ -120,7 +120,7 @@ async def _catch_up(follower: Follower) -> None:
             await follower.apply(page)
             tries = 0
         except Unavailable as error:
-            logger.warning("the rebuild of %s waits, a database is away: %s", follower.of.projection, error)
+            _logger.warning("the rebuild of %s waits, a database is away: %s", follower.of.projection, error)
             await asyncio.sleep(back_off_s(tries))
             tries += 1
 
@@ -129,7 +129,7 @@ async def _give_up(read_db: ReadDatabase, projection: AnyProjection, new: Genera
     try:
         await drop(read_db, projection, new)
     except Unavailable as error:
-        logger.warning("what was built of %s stays, and the next rebuild goes on with it: %s", projection.name, error)
+        _logger.warning("what was built of %s stays, and the next rebuild goes on with it: %s", projection.name, error)
 
 
 async def _switch(event_store: EventStore, read_db: ReadDatabase, old: Generation, new: Generation) -> bool:

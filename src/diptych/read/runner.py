@@ -23,13 +23,13 @@ from diptych.read.follower import Follower
 from diptych.read.wait import REWOUND
 from diptych.store.port import Page
 
-logger = logging.getLogger("diptych.projection")
+_logger = logging.getLogger("diptych.projection")
 
 BATCH_EVENTS = 5_000
 BATCH_S = LEASE_S / 3
 TRIES = 4
 BACK_OFF_S = (0.05, 5.0)
-STATES = {NewerSchema: "needs newer code", LogRewound: REWOUND}
+STATES: dict[type[DiptychError], str] = {NewerSchema: "needs newer code", LogRewound: REWOUND}
 
 
 class Runner:
@@ -53,10 +53,10 @@ class Runner:
             try:
                 await self._follow_or_stand_still()
             except Unavailable as error:
-                logger.warning("projection %s waits, a database is away: %s", self._name, error)
+                _logger.warning("projection %s waits, a database is away: %s", self._name, error)
                 await self._back_off()
             except FencedOut:
-                logger.warning("projection %s was taken over by another worker; standing by", self._name)
+                _logger.warning("projection %s was taken over by another worker; standing by", self._name)
                 self.follower.held = None
         with suppress(Unavailable):  # the lease then runs out by itself
             await self.follower.release()
@@ -134,7 +134,7 @@ class Runner:
         state = next((state for kind, state in STATES.items() if isinstance(error, kind)), "faulted")
         text = str(error) if isinstance(error, DiptychError) else f"{type(error).__name__}: {error}"
         expected = isinstance(error, LogRewound | Unreadable)
-        logger.error(
+        _logger.error(
             "projection %s is %s%s: %s",
             self._name,
             state,
@@ -154,7 +154,7 @@ class Runner:
         try:
             await self.follower.fail(state, error, position)
         except Unavailable as away:
-            logger.warning("projection %s can't say that it is %s, a database is away: %s", self._name, state, away)
+            _logger.warning("projection %s can't say that it is %s, a database is away: %s", self._name, state, away)
             return False
         return True
 

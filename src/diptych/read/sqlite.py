@@ -26,7 +26,12 @@ T = TypeVar("T")
 
 BUSY_TIMEOUT_MS = 5_000
 WAL_BYTES = 16 * 1024 * 1024  # what the WAL shrinks back to when a long reader has gone
-PRAGMAS = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "journal_size_limit": WAL_BYTES}
+PRAGMAS: dict[str, str | int] = {
+    "journal_mode": "wal",
+    "synchronous": 2,
+    "foreign_keys": 1,
+    "journal_size_limit": WAL_BYTES,
+}
 
 
 registry.register("sqlite.apsw", __name__, "ApswDialect")
@@ -194,9 +199,9 @@ class Cursor:
         self._connection = connection
         self._rows: Iterator[Any] = iter(())
         self.description: Sequence[tuple[Any, ...]] | None = None
-        self.rowcount = -1
-        self.lastrowid = 0
-        self.arraysize = 1
+        self.rowcount: int = -1
+        self.lastrowid: int = 0
+        self.arraysize: int = 1
 
     def execute(self, statement: str, parameters: Sequence[Any] = ()) -> None:
         """Run a statement and fetch its rows."""
@@ -232,20 +237,28 @@ class Cursor:
         """SQLite gives values of any size."""
 
     def _take(self, outcome: tuple[Any, list[Any], int, int]) -> None:
-        self.description, rows, self.rowcount, self.lastrowid = outcome
-        self._rows = iter(rows)
+        self.description = outcome[0]
+        self._rows = iter(outcome[1])
+        self.rowcount = outcome[2]
+        self.lastrowid = outcome[3]
 
 
 class Dbapi:
     """The module that SQLAlchemy takes for the DB-API."""
 
     paramstyle = "qmark"
-    sqlite_version = apsw.sqlite_lib_version()
-    sqlite_version_info = tuple(int(part) for part in sqlite_version.split("."))
-    Error, DatabaseError, OperationalError = Error, DatabaseError, OperationalError
-    IntegrityError, ProgrammingError = IntegrityError, ProgrammingError
-    InterfaceError = InternalError = DataError = NotSupportedError = DatabaseError
-    Binary = bytes
+    sqlite_version: str = apsw.sqlite_lib_version()
+    sqlite_version_info: tuple[int, ...] = tuple(int(part) for part in sqlite_version.split("."))
+    Error: type[Exception] = Error
+    DatabaseError: type[Exception] = DatabaseError
+    OperationalError: type[Exception] = OperationalError
+    IntegrityError: type[Exception] = IntegrityError
+    ProgrammingError: type[Exception] = ProgrammingError
+    InterfaceError: type[Exception] = DatabaseError
+    InternalError: type[Exception] = DatabaseError
+    DataError: type[Exception] = DatabaseError
+    NotSupportedError: type[Exception] = DatabaseError
+    Binary: type[bytes] = bytes
 
     def connect(self, path: str, *, query_only: bool = False) -> Connection:
         """A new connection, which can be one that can't write."""

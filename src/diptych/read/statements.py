@@ -25,7 +25,7 @@ class Statements:
 
     def __init__(self, shape: Shape, name: str) -> None:
         self.shape = shape
-        self.table = shape.table(name, MetaData())
+        self.table: Table = shape.table(name, MetaData())
         self._compiled: _Compiled | None = None
 
     async def select_by_keys(self, connection: AsyncConnection, keys: Sequence[Any]) -> dict[Any, tuple[Any, int]]:

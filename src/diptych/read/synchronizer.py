@@ -25,7 +25,7 @@ from diptych.read.rebuild import drop_all_but, prepare, rebuild
 from diptych.read.runner import Runner
 from diptych.read.wait import Reached, Watcher
 
-logger = logging.getLogger("diptych.projection")
+_logger = logging.getLogger("diptych.projection")
 
 PREPARE_AGAIN_S = 5.0
 
@@ -74,7 +74,7 @@ class ReadModelSynchronizer:
     ) -> None:
         self._event_store, self._read_db = event_store, read_db
         self._projections = _by_name(projections)
-        self.watcher = Watcher(read_db, event_store.identity)
+        self.watcher: Watcher = Watcher(read_db, event_store.identity)
         self._runners: dict[str, Runner] = {}
         self._unprepared: dict[str, str] = {}
         self._stop = asyncio.Event()
@@ -173,9 +173,9 @@ class ReadModelSynchronizer:
         try:
             of = await prepare(self._event_store, self._read_db, projection)
         except Unavailable as error:
-            logger.warning("projection %s can't start, a database is away: %s", projection.name, error)
+            _logger.warning("projection %s can't start, a database is away: %s", projection.name, error)
         except Exception as error:
-            logger.exception("projection %s can't start", projection.name)
+            _logger.exception("projection %s can't start", projection.name)
             self._unprepared[projection.name] = f"{type(error).__name__}: {error}"
         else:
             self._unprepared.pop(projection.name, None)

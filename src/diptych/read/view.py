@@ -93,7 +93,7 @@ class ServedTable:
 
     def __init__(self, projection: TableProjection | TwoRoundProjection, gate: Gate) -> None:
         self.shape: Shape = projection.shape()
-        self.name = projection.name
+        self.name: str = projection.name
         self._gate = gate
         self._tables: dict[Generation, Table] = {}
 

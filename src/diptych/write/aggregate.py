@@ -54,8 +54,8 @@ class Aggregate(Categorised, Generic[E]):
     """
 
     def __init__(self, id: str | None = None) -> None:
-        self.id = new_id() if id is None else id
-        self.version = 0
+        self.id: str = new_id() if id is None else id
+        self.version: int = 0
         self._uncommitted: list[Event] = []
 
     @property

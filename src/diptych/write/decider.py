@@ -56,7 +56,7 @@ class Decided(Aggregate[Any]):
 
     def __init__(self, id: str | None = None) -> None:
         super().__init__(id)
-        self.state = self.decider.initial(self.id)
+        self.state: Any = self.decider.initial(self.id)
 
     def decide(self, command: Any) -> tuple[Event, ...]:
         """Record what happens by a command, and return it."""

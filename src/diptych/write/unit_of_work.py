@@ -50,9 +50,9 @@ class UnitOfWork:
         self._metadata = Metadata(
             outer.correlation_id or command_id, command_id, command_id, outer.actor, outer.traceparent, outer.extra
         )
-        self.event_store = event_store
-        self.names_version = False
-        self.is_running = False
+        self.event_store: EventStore | None = event_store
+        self.names_version: bool = False
+        self.is_running: bool = False
         self._known: dict[tuple[type, str], Any] = {}
         self._staged: dict[str, ToStream] = {}
         self._loaded: tuple[str, int] | None = None

@@ -30,7 +30,7 @@ from diptych.errors import (
 )
 from diptych.generics import snake_case
 
-logger = logging.getLogger("diptych.http")
+_logger = logging.getLogger("diptych.http")
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 1
@@ -129,7 +129,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 
 async def _unforeseen(request: Request, error: Exception) -> Response:
-    logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    _logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
     return problem(500, "internal-error", "the request failed for a reason that is not yours; it was logged")
 
 
