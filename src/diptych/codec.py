@@ -72,15 +72,20 @@ class Codec:
         or its schema version newer than this code's.
 
         Raises:
-            Unreadable: Its payload does not fit the class, or an upcaster failed.
+            Unreadable: Its payload is no JSON object or doesn't fit the class, or an upcaster failed.
         """
+        try:
+            data, metadata = self._data(stored), _decode_metadata(stored.metadata)
+        except Exception as error:  # whatever an upcaster raises, too
+            why = str(error) or type(error).__name__
+            raise Unreadable(type=stored.type, position=stored.position, why=why) from error
         return RecordedEvent(
             stored.id,
             stored.stream,
             stored.category,
             stored.type,
-            self._data(stored),
-            _decode_metadata(stored.metadata),
+            data,
+            metadata,
             stored.version,
             stored.position,
             EPOCH + timedelta(microseconds=stored.recorded_at),
@@ -125,10 +130,7 @@ class Codec:
         event = self.catalogue.find(stored.type)
         if event is None or stored.schema_version > event_type(event).version:
             return RawEvent(stored.type, stored.schema_version, _decode_any(stored.payload))
-        try:
-            return self._decode[event](_upcast(event, stored))
-        except Exception as error:
-            raise Unreadable(type=stored.type, position=stored.position, why=str(error)) from error
+        return self._decode[event](_upcast(event, stored))
 
 
 def _decoder(event: type[Event]) -> Callable[[bytes], Event]:
