@@ -186,7 +186,7 @@ async def test_the_daily_report_follows_added_lines_and_cancellations(orders: Or
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz"])
 async def test_it_says_that_it_lives_and_is_ready(orders: Orders, path: str) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while (await orders.get(path)).status_code != 200:  # 503 while it starts
             await asyncio.sleep(0.01)
 

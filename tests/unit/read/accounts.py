@@ -136,14 +136,14 @@ class System:
             yield
         finally:
             self.synchronizer.stop()
-            await asyncio.wait_for(task, 10)
+            await asyncio.wait_for(task, 60)
 
     async def reached(self, name: str, position: int) -> None:
         reached = await self.synchronizer.wait_for(name, position, timeout=30)
         assert not reached.stale, (reached, await self.synchronizer.status())
 
 
-async def eventually(condition: Callable[[], Awaitable[bool]], deadline_s: float = 10) -> None:
+async def eventually(condition: Callable[[], Awaitable[bool]], deadline_s: float = 60) -> None:
     async with asyncio.timeout(deadline_s):
         while not await condition():
             await asyncio.sleep(0)

@@ -14,7 +14,7 @@ import pytest
 from diptych.message import new_id
 from diptych.store.port import ANY, Append, CommandRecord, Expected, NewEvent, Store, StoredEvent, StreamAppend
 
-DEADLINE_S = 10.0
+DEADLINE_S = 60.0
 
 
 class StoreCase:
