@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from diptych.errors import Misuse
 from diptych.handlers import Bus, Middleware, Resolve, chained
-from diptych.log import EventStore
+from diptych.log import EventStore, append_ids
 from diptych.write.command import Command, Receipt
 from diptych.write.execution import Contention, Execution, Way
 from diptych.write.idempotency import Answers, InFlight, mark_sent
@@ -103,7 +103,7 @@ class CommandBus(Bus):
 
     async def _execute(self, command: Command[R], digest: bytes | None) -> Receipt[R]:
         way = self._ways.get(type(command)) or self._way_of(type(command))
-        if current_unit() is not None:
+        if append_ids.get() is not None and current_unit() is not None:
             raise Misuse(
                 f"{type(command).__name__} was dispatched inside a command handler: a command is one unit of work, "
                 "call what you need there as a function, or dispatch it afterwards"
