@@ -21,7 +21,7 @@ class RowCache:
     """The rows of one table that a batch touches, and what became of them."""
 
     def __init__(self, statements: Statements, rows: dict[Any, tuple[Any, int]]) -> None:
-        self._statements = statements
+        self._statements, self._key_of = statements, statements.shape.key_of
         self._rows: dict[Any, Any] = {key: row for key, (row, _) in rows.items()}
         self._made_at: dict[Any, int] = {key: position for key, (_, position) in rows.items()}
         self._stored = frozenset(rows)
@@ -45,14 +45,15 @@ class RowCache:
             return
         if row is before and not isinstance(row, dict):  # a dict may have been changed in place
             return
-        returned = self._statements.shape.key_of(row)
+        returned = self._key_of(row)
         if returned != key:
             raise BadProjection(
                 f"evolve was asked for the row {key!r} and returned row {returned!r}: a row keeps its key"
             )
         self._rows[key] = row
-        self._made_at.setdefault(key, position)
         self._changed[key] = None
+        if before is None:
+            self._made_at[key] = position
 
     async def write(self, connection: AsyncConnection) -> None:
         """Write back what changed: deletions in one statement, then rows in one."""

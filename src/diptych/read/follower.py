@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from diptych.errors import LogRewound
 from diptych.event import RecordedEvent
 from diptych.log import EventStore
@@ -97,7 +99,7 @@ class Follower:
                 await self.projector.apply(connection, events)
             await checkpoint.advance(connection, held, page.through, event_id)
             if self._is_due(page.through):
-                await checkpoint.serve_first(connection, self.of)
+                await self._publish_in(connection)
         self._moved(page.through)
 
     async def wait_beyond(self, position: int, timeout_s: float) -> None:
@@ -120,7 +122,7 @@ class Follower:
             async with self._read_db.begin() as connection:
                 await checkpoint.fail(connection, self.held, state, error, position)
                 if self._publish_at is not None:
-                    await checkpoint.serve_first(connection, self.of)
+                    await self._publish_in(connection)
             self._publish_at = None
             self._watcher.look()
 
@@ -144,6 +146,11 @@ class Follower:
 
     def _is_due(self, through: int) -> bool:
         return self._publish_at is not None and through >= self._publish_at
+
+    async def _publish_in(self, connection: AsyncConnection) -> None:
+        """Serve this generation, if it is the first. Its secondary indexes were not worth their keep until now."""
+        await self.projector.index(connection)
+        await checkpoint.serve_first(connection, self.of)
 
     def _moved(self, through: int) -> None:
         self.held = replace(self._owned(), position=through)

@@ -30,9 +30,7 @@ async def prepare(event_store: EventStore, read_db: ReadDatabase, projection: An
         found = await checkpoint.served(connection, projection.name, projection.version)
         of = found.of if found else Generation(projection.name, projection.version)
         if await checkpoint.add(connection, of, event_store.identity):
-            first = projector(projection, of)
-            await first.create(connection)
-            await first.index(connection)
+            await projector(projection, of).create(connection)
     return of
 
 

@@ -10,14 +10,16 @@ import re
 import unicodedata
 
 _WORD = re.compile(r"[^\W_]+")
+_BETWEEN_WORDS = {code: " " for code in range(128) if not chr(code).isalnum()}  # the same for ASCII, and faster
 _TERM = re.compile(r'"([^"]*)"?|(\S+)')
 
 
 def words(text: str) -> list[str]:
     """The words of a text, folded: "Queso Cabrálés" gives queso and cabrales."""
-    if not text.isascii():
-        decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
-        text = "".join(character for character in decomposed if not unicodedata.combining(character))
+    if text.isascii():
+        return text.lower().translate(_BETWEEN_WORDS).split()
+    decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+    text = "".join(character for character in decomposed if not unicodedata.combining(character))
     return _WORD.findall(text.lower())
 
 

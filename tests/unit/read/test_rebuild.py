@@ -247,3 +247,24 @@ async def test_what_was_built_from_another_log_is_mended_by_a_rebuild(read_db: R
 
 async def is_in_state(system: System, state: str) -> bool:
     return state in {status.state for status in await system.synchronizer.status()}
+
+
+async def test_what_is_served_has_its_secondary_indexes(event_store: EventStore, read_db: ReadDatabase) -> None:
+    system = System(event_store, read_db, Accounts)
+
+    async with system.running():
+        await system.reached("accounts", await system.append(Opened(account="a", owner="ann")))
+        first = await indexes(read_db)
+        await system.synchronizer.rebuild_projection("accounts")
+        rebuilt = await indexes(read_db)
+
+    assert first == {"accounts_v1_position"}
+    assert rebuilt == {"accounts_v1_2_position"}
+
+
+async def indexes(read_db: ReadDatabase) -> set[str]:
+    async with read_db.acquire() as connection:
+        found = await connection.exec_driver_sql(
+            "SELECT name FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL"
+        )
+        return set(found.scalars())
