@@ -9,7 +9,7 @@ URL = http://127.0.0.1:$(PORT)
 export PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check faults bench load docs
+.PHONY: help run test check faults mutants bench load docs
 
 help: ## list what there is to make
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1	\2/p' $(firstword $(MAKEFILE_LIST)) | while IFS='	' read -r name what; do printf 'make %-8s %s\n' "$$name" "$$what"; done
@@ -26,6 +26,9 @@ test: .venv/installed-test ## run the tests (ARGS= for pytest)
 
 faults: .venv/installed-test ## run the long fault matrix
 	@DIPTYCH_FAULTS=long $(PYTHON) -m pytest tests/faults --timeout=600 $(ARGS)
+
+mutants: .venv/installed-test ## break one promise at a time and see a test fail (ARGS='--only fence')
+	@$(PYTHON) -m tests.mutants $(ARGS)
 
 bench: .venv/installed-bench ## measure, ours beside the other side (ARGS=, e.g. ARGS='append --backend sqlite')
 	@exec env $(IN_TREE) $(PYTHON) -m benchmarks $(ARGS)

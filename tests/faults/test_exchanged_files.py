@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from tests.faults.checks import check_read_models, check_sound
+from tests.faults.tallies import Tallied
 from tests.faults.test_cancellation import place
 from tests.faults.waiting import until
 
-from diptych import BadDatabase, LogRewound, Unavailable, log_adopt, log_restored
+from diptych import BadDatabase, LogRewound, Unavailable, log_adopt, log_restored, open_store
 from diptych.app import Running
 from orders.app import app
 from orders.messages import SearchOrders
@@ -193,3 +195,16 @@ def a_user_who_may_only_read(path: Path) -> Iterator[None]:
     finally:
         os.seteuid(user)
         path.chmod(0o666)
+
+
+async def test_nothing_is_appended_to_a_file_that_was_taken_away(tmp_path: Path) -> None:
+    log = tmp_path / "log.db"
+    append: dict[str, Any] = {"stream_id": "S-1", "stream_type": "S"}
+    async with open_store(f"sqlite:///{log}", [Tallied]) as event_store:
+        await event_store.append_events(**append, events=[Tallied(name="x", number=1)])
+        log.rename(tmp_path / "aside.db")
+        with pytest.raises(Unavailable, match="was moved, removed or replaced while it was open"):
+            await event_store.append_events(**append, events=[Tallied(name="x", number=2)])
+        (tmp_path / "aside.db").rename(log)
+
+        assert [event.data.number for event in await event_store.read_all()] == [1]

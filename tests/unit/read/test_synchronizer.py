@@ -11,6 +11,7 @@ from diptych.event import RecordedEvent
 from diptych.log import EventStore
 from diptych.read import checkpoint, runner
 from diptych.read.columns import Key
+from diptych.read.consistency import asking
 from diptych.read.database import ReadDatabase
 from diptych.read.projection import Projection, TableProjection, Transaction, checked
 from diptych.read.synchronizer import ReadModelSynchronizer
@@ -330,3 +331,20 @@ async def test_a_fault_that_can_not_be_recorded_at_once_is_recorded_later(
 
 async def is_faulted(system: System) -> bool:
     return "faulted" in {status.state for status in await system.synchronizer.status()}
+
+
+async def test_who_follows_nothing_waits_for_those_who_do(event_store: EventStore, read_db: ReadDatabase) -> None:
+    worker, reader = System(event_store, read_db, Accounts), System(event_store, read_db, Accounts)
+
+    async def read_at(position: int) -> Account:
+        with asking(position, 60):
+            return await reader.row("a")
+
+    async with worker.running():
+        last = await worker.append(Opened(account="a", owner="ann"))
+        await worker.reached("accounts", last)
+        reading = asyncio.create_task(read_at(last + 1))
+        await asyncio.sleep(0)
+        await worker.append(Paid(account="a", amount=5))
+
+        assert (await reading).balance == 5
