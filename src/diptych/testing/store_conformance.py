@@ -8,6 +8,8 @@ that outlives its process:
     class TestMyStore(DurableStoreConformance):
         def open_store(self, folder: Path) -> AbstractAsyncContextManager[Store]:
             return open_my_store(folder / "log")
+
+`diptych.testing.store_machine` drives it at random besides.
 """
 
 from diptych.testing.conformance.appending import Appending, Expecting, SeveralStreams
