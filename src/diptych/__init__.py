@@ -35,6 +35,7 @@ from diptych.errors import (
     Overloaded,
     QueryInCommand,
     Refused,
+    SchemaChanged,
     TwoLogs,
     Unavailable,
     Unreadable,
@@ -55,6 +56,7 @@ from diptych.read.query import Query, QueryBus, QueryHandler
 from diptych.read.synchronizer import ProjectionStatus, ReadModelSynchronizer
 from diptych.read.view import Views
 from diptych.read.wait import Reached
+from diptych.schema_lock import check_lock, check_log, write_lock
 from diptych.store.port import ANY, EXISTS, NO_STREAM, LogIdentity
 from diptych.token import Token
 from diptych.write.aggregate import Aggregate
@@ -126,6 +128,7 @@ __all__ = [
     "Repository",
     "Running",
     "Scale",
+    "SchemaChanged",
     "Searched",
     "TableProjection",
     "ToStream",
@@ -139,6 +142,8 @@ __all__ = [
     "WrongCategory",
     "WrongVersion",
     "acting",
+    "check_lock",
+    "check_log",
     "current_metadata",
     "log_adopt",
     "log_restored",
@@ -146,4 +151,5 @@ __all__ = [
     "open_read_db",
     "open_store",
     "upcast",
+    "write_lock",
 ]

@@ -19,7 +19,7 @@ Every error that Diptych raises, under one tree.
     ├── Unreadable          a stored event that this code can't turn into a value
     │   └── NewerSchema         it was written by newer code
     └── Misuse              the program is wrong; no retry will help
-        ├── BadMessage, BadProjection, BadCatalogue, BadDatabase
+        ├── BadMessage, BadProjection, BadCatalogue, BadDatabase, SchemaChanged
         ├── NoHandler, HandlerExists, BadHandler, MissingDependencies
         └── NoProjection, QueryInCommand, TwoLogs
 
@@ -242,6 +242,22 @@ class BadProjection(Misuse):
 
 class BadCatalogue(Misuse):
     """Event names, versions or upcasters that don't fit together."""
+
+
+class SchemaChanged(Misuse):
+    """Event classes are not as they are locked; `broken` tells what stored events could not survive."""
+
+    path: str
+    broken: tuple[str, ...]
+
+    def __init__(self, *, path: str, broken: Iterable[str]) -> None:
+        self.path, self.broken = path, tuple(broken)
+        listed = "".join(f"\n  {problem}" for problem in self.broken)
+        super().__init__(
+            f"stored events could not be read any more, by {path}:{listed}"
+            if self.broken
+            else f"every stored event can still be read, but {path} is older than the code: write it anew and commit it"
+        )
 
 
 class BadDatabase(Misuse):

@@ -2,16 +2,19 @@
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from diptych import Event
+from diptych import Event, check_lock
 from diptych.catalogue import Catalogue
 from diptych.codec import Codec
 from diptych.store.port import StoredEvent
 from diptych.testing import projecting, scenario
+from orders import events
+from orders.app import app
 from orders.events import ItemAdded, OrderCancelled, OrderPlaced, OrderShipped
 from orders.order import LARGEST_TOTAL, Order
 from orders.rules import AlreadyCancelled, AlreadyShipped, OrderExists, TooExpensive
@@ -124,3 +127,7 @@ def test_a_line_of_version_1_is_read_as_it_is_written_today() -> None:
 
     line = Line(product_id="2", quantity=3, price=Decimal("12.50"))
     assert event.data == ItemAdded(order_id="o-1", line=line)
+
+
+def test_no_change_of_an_event_makes_stored_ones_unreadable() -> None:
+    check_lock(Path(events.__file__).with_name("events.lock.json"), app.events)
