@@ -65,7 +65,9 @@ class ReadDatabase:
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:
         """
-        A connection in a writing transaction: committed at the end, rolled back on an error.
+        A connection in a writing transaction, begun by its first statement.
+
+        It is committed at the end of the block, and rolled back on an error.
 
         Raises:
             Unavailable: The database is away; nothing was written.
@@ -74,7 +76,6 @@ class ReadDatabase:
             with self._translated():
                 async with self._writer.connect() as connection:
                     try:
-                        await connection.exec_driver_sql("BEGIN IMMEDIATE")
                         yield connection
                         await connection.commit()
                     except OperationalError:

@@ -3,8 +3,8 @@ Let SQLAlchemy's asyncio speak to SQLite through apsw, each connection in a thre
 
 apsw bundles a current SQLite: the log and the read models run on the same one.
 An execution is one hop to the thread, which runs the statement and fetches all
-its rows. Transactions are begun by the one who opens them, never implicitly; to
-begin a snapshot and to end it touches no file, and is done where it is asked for.
+its rows. A writing transaction begins in the hop of its first statement; to begin
+a snapshot and to end it touches no file, and is done where it is asked for.
 """
 
 import asyncio
@@ -139,6 +139,7 @@ class Connection:
     def __init__(self, path: str, *, query_only: bool) -> None:
         self._thread, self._query_only = Thread("diptych-read"), query_only
         self.raw: apsw.Connection
+        self._begins: bool = False
         try:
             self.run(lambda: self._open(path, query_only=query_only))
         except BaseException:  # cancelled, too: the thread may have opened it all the same
@@ -157,17 +158,28 @@ class Connection:
         return Cursor(self)
 
     def begin(self) -> None:
-        """Begin a snapshot, where the connection is for snapshots; who writes begins by a statement of its own."""
-        if self._query_only and not self.raw.in_transaction:
+        """Begin a snapshot; a connection that may write begins with its first statement, as that may have to wait."""
+        if not self._query_only:
+            self._begins = True
+        elif not self.raw.in_transaction:
             self.raw.execute("BEGIN")
+
+    def begun(self) -> apsw.Connection:
+        """The connection in its transaction; called in its thread."""
+        if self._begins:
+            self.raw.execute("BEGIN IMMEDIATE")
+            self._begins = False
+        return self.raw
 
     def commit(self) -> None:
         """End a transaction, if there is one."""
+        self._begins = False
         if self.raw.in_transaction:
             self.run(lambda: self.raw.execute("COMMIT"))
 
     def rollback(self) -> None:
         """Undo a transaction, if there is one."""
+        self._begins = False
         if not self.raw.in_transaction:
             return
         if self._query_only:
@@ -205,11 +217,11 @@ class Cursor:
 
     def execute(self, statement: str, parameters: Sequence[Any] = ()) -> None:
         """Run a statement and fetch its rows."""
-        self._take(self._connection.run(lambda: _execute(self._connection.raw, statement, parameters)))
+        self._take(self._connection.run(lambda: _execute(self._connection.begun(), statement, parameters)))
 
     def executemany(self, statement: str, parameters: Sequence[Sequence[Any]]) -> None:
         """Run a statement once for each set of parameters, in one hop."""
-        self._take(self._connection.run(lambda: _execute_many(self._connection.raw, statement, parameters)))
+        self._take(self._connection.run(lambda: _execute_many(self._connection.begun(), statement, parameters)))
 
     def fetchone(self) -> Any | None:
         """The next row."""

@@ -60,8 +60,8 @@ async def test_a_file_locked_by_another_writer_is_unavailable_and_then_works(tmp
         other = apsw.Connection(str(path))
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(Unavailable, match="can't be used now"):
-            async with read_db.begin():
-                pass
+            async with read_db.begin() as connection:
+                await connection.exec_driver_sql("CREATE TABLE t (a)")
         other.execute("COMMIT")
         other.close()
 
