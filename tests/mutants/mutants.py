@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 SQL = "src/diptych/read/sql/sqlite"
 READ, STORE, WRITE, EDGE = "src/diptych/read", "src/diptych/store", "src/diptych/write", "src/diptych/edge/fastapi"
-CHECKPOINT = "tests/unit/read/test_checkpoint.py"
+READ_DATABASES = "tests/conformance/test_read_databases.py"
 CONFORMANCE = "tests/conformance/test_stores.py"
 
 
@@ -28,7 +28,7 @@ MUTANTS = [
         f"{SQL}/checkpoint_fence.sql",
         "AND epoch = :epoch",
         "",
-        CHECKPOINT,
+        READ_DATABASES,
         "ran_out",
     ),
     Mutant(
@@ -37,7 +37,7 @@ MUTANTS = [
         f"{SQL}/checkpoint_fence.sql",
         "position = :position AND",
         "",
-        CHECKPOINT,
+        READ_DATABASES,
         "elsewhere",
     ),
     Mutant(
@@ -46,7 +46,7 @@ MUTANTS = [
         f"{SQL}/checkpoint_claim.sql",
         "epoch = epoch + 1",
         "epoch = epoch",
-        CHECKPOINT,
+        READ_DATABASES,
         "ran_out",
     ),
     Mutant(
@@ -55,7 +55,7 @@ MUTANTS = [
         f"{SQL}/checkpoint_claim.sql",
         "OR lease_until <",
         "OR lease_until >",
-        CHECKPOINT,
+        READ_DATABASES,
         "of_two",
     ),
     Mutant(
@@ -64,7 +64,7 @@ MUTANTS = [
         f"{READ}/follower.py",
         "await checkpoint.advance(connection, held, page.through, event_id)",
         "event_id",
-        "tests/unit/read/test_synchronizer.py",
+        READ_DATABASES,
         "restart_applies",
     ),
     Mutant(
@@ -73,7 +73,7 @@ MUTANTS = [
         f"{SQL}/served_first.sql",
         "DO NOTHING",
         "DO UPDATE SET generation = excluded.generation",
-        CHECKPOINT,
+        READ_DATABASES,
         "only_a_switch",
     ),
     Mutant(
@@ -82,7 +82,7 @@ MUTANTS = [
         f"{SQL}/served_switch.sql",
         " AND generation = :old",
         "",
-        CHECKPOINT,
+        READ_DATABASES,
         "only_a_switch",
     ),
     Mutant(
@@ -91,7 +91,7 @@ MUTANTS = [
         f"{READ}/rebuild.py",
         "if served is None or served.of != of:",
         "if True:",
-        "tests/unit/read/test_rebuild.py",
+        READ_DATABASES,
         "takes_the_pointer_back",
     ),
     Mutant(
@@ -100,7 +100,7 @@ MUTANTS = [
         f"{READ}/sqlite.py",
         'self.raw.execute("BEGIN")',
         "self.raw.in_transaction",
-        "tests/unit/read/test_read_model.py",
+        READ_DATABASES,
         "one_moment",
     ),
     Mutant(
@@ -109,7 +109,7 @@ MUTANTS = [
         f"{READ}/view.py",
         "return not reached.stale or reached.reason in FINAL",
         "return True",
-        "tests/unit/read/test_synchronizer.py",
+        READ_DATABASES,
         "follows_nothing",
     ),
     Mutant(
@@ -145,7 +145,7 @@ MUTANTS = [
         f"{READ}/wait.py",
         "if found.log != self._log:",
         "if False:",
-        "tests/unit/read/test_rebuild.py",
+        READ_DATABASES,
         "built_from_another_log",
     ),
     Mutant(
@@ -163,7 +163,7 @@ MUTANTS = [
         f"{READ}/runner.py",
         "self._limit = len(page.events) // 2\n            return",
         "pass",
-        "tests/unit/read/test_synchronizer.py",
+        READ_DATABASES,
         "failing_event_stops_only",
     ),
     Mutant(
@@ -172,7 +172,7 @@ MUTANTS = [
         f"{READ}/runner.py",
         "TRIES = 4",
         "TRIES = 1_000_000",
-        "tests/unit/read/test_synchronizer.py",
+        READ_DATABASES,
         "pauses_grow",
     ),
     Mutant(
@@ -305,7 +305,7 @@ MUTANTS = [
         f"{READ}/model.py",
         "tie = or_(position < after.position, and_(",
         "tie = or_(position > after.position, and_(",
-        "tests/unit/read/test_read_model.py",
+        READ_DATABASES,
         "walk_by_cursor",
     ),
     Mutant(

@@ -7,8 +7,7 @@ import pytest
 
 from diptych.log import EventStore, open_store
 from diptych.read.database import ReadDatabase, open_read_db
-
-from .accounts import EVENTS
+from diptych.testing.conformance.accounts import EVENTS
 
 
 @pytest.fixture

@@ -1,5 +1,5 @@
-import asyncio
-from contextlib import suppress
+"""A read database in a file: what it refuses, and what it survives."""
+
 from pathlib import Path
 
 import apsw
@@ -7,51 +7,6 @@ import pytest
 
 from diptych.errors import BadDatabase, Unavailable
 from diptych.read.database import open_read_db
-
-
-async def test_a_transaction_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
-    async with open_read_db(f"sqlite:///{tmp_path}/new/folder/read.db") as read_db:
-        async with read_db.begin() as connection:
-            await connection.exec_driver_sql("CREATE TABLE t (a)")
-            await connection.exec_driver_sql("INSERT INTO t VALUES (?)", [(1,), (2,)])
-        with suppress(RuntimeError):
-            async with read_db.begin() as connection:
-                await connection.exec_driver_sql("DELETE FROM t")
-                raise RuntimeError("half-way")
-
-        async with read_db.acquire() as connection:
-            assert (await connection.exec_driver_sql("SELECT a FROM t")).scalars().all() == [1, 2]
-
-
-async def test_a_cancelled_transaction_is_rolled_back_and_the_database_goes_on(tmp_path: Path) -> None:
-    async with open_read_db(f"sqlite:///{tmp_path}/read.db") as read_db:
-        async with read_db.begin() as connection:
-            await connection.exec_driver_sql("CREATE TABLE t (a)")
-        inside = asyncio.Event()
-
-        async def write_for_ever() -> None:
-            async with read_db.begin() as connection:
-                await connection.exec_driver_sql("INSERT INTO t VALUES (1)")
-                inside.set()
-                await asyncio.Event().wait()
-
-        writing = asyncio.create_task(write_for_ever())
-        await inside.wait()
-        writing.cancel()
-        await asyncio.gather(writing, return_exceptions=True)
-
-        async with read_db.begin() as connection:
-            assert (await connection.exec_driver_sql("SELECT count(*) FROM t")).scalar_one() == 0
-
-
-async def test_more_readers_than_connections_wait_their_turn(tmp_path: Path) -> None:
-    async with open_read_db(f"sqlite:///{tmp_path}/read.db") as read_db:
-
-        async def read() -> int:
-            async with read_db.acquire() as connection:
-                return int((await connection.exec_driver_sql("SELECT 7")).scalar_one())
-
-        assert await asyncio.gather(*(read() for _ in range(100))) == [7] * 100
 
 
 async def test_a_file_locked_by_another_writer_is_unavailable_and_then_works(tmp_path: Path) -> None:

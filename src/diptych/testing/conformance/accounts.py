@@ -1,10 +1,10 @@
 """Accounts that are opened, paid into and closed, and what keeps their read models in step."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import BigInteger, Column, MetaData, Table, Text
 
@@ -102,7 +102,7 @@ class Owners(TwoRoundProjection[OwnerOf, Wealth, AccountEvent]):
 
 
 class Journal(Projection[Paid]):
-    tables = (
+    tables: ClassVar[Sequence[Table]] = (
         Table("journal", MetaData(), Column("id", BigInteger, primary_key=True), Column("account", Text, index=True)),
     )
 
@@ -141,9 +141,3 @@ class System:
     async def reached(self, name: str, position: int) -> None:
         reached = await self.synchronizer.wait_for(name, position, timeout=30)
         assert not reached.stale, (reached, await self.synchronizer.status())
-
-
-async def eventually(condition: Callable[[], Awaitable[bool]], deadline_s: float = 60) -> None:
-    async with asyncio.timeout(deadline_s):
-        while not await condition():
-            await asyncio.sleep(0)

@@ -1,0 +1,130 @@
+"""Pages, cursors, filters and search."""
+
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from diptych.errors import InvalidQuery, Malformed
+from diptych.read.page import Cursor, digest_of
+from diptych.testing.conformance.things import FULL, Colour, Thing, Things, ThingsCase, thing
+
+
+class Paging(ThingsCase):
+    """By number and by cursor."""
+
+    async def test_pages_are_newest_first_and_count(self, things: Things) -> None:
+        await things.put(*(thing(str(n)) for n in range(45)))
+
+        first, third = await things.model.page(), await things.model.page(page=3)
+
+        assert [row.id for row in first.items] == [str(n) for n in range(44, 24, -1)]
+        assert [row.id for row in third.items] == ["4", "3", "2", "1", "0"]
+        assert (first.total, first.total_pages, third.next_cursor) == (45, 3, None)
+        assert (await things.model.page(page=4)).items == []
+
+    @pytest.mark.parametrize("order_by", [None, "name", "-name", "day", "-day", "made_at", "-id", "colour", "-amount"])
+    async def test_a_walk_by_cursor_meets_every_row_once_in_the_order_of_the_pages(
+        self, things: Things, order_by: str | None
+    ) -> None:
+        days = [None, date(2026, 1, 1), date(2026, 1, 2)]
+        await things.put(*(thing(str(n), name="abc"[n % 3], day=days[n % 3], amount=Decimal(n % 4)) for n in range(25)))
+
+        whole = (await things.model.page(order_by=order_by, page_size=100)).items
+        walked: list[Thing] = []
+        page = await things.model.page(order_by=order_by, page_size=4)
+        while True:
+            walked += page.items
+            if page.next_cursor is None:
+                break
+            page = await things.model.page(order_by=order_by, page_size=4, cursor=page.next_cursor)
+            assert page.total is None
+
+        assert walked == whole
+        assert len(walked) == 25
+
+    @pytest.mark.parametrize("order_by", ["day", "-day"])
+    async def test_nulls_come_last_either_way_round(self, things: Things, order_by: str) -> None:
+        await things.put(thing("none"), thing("some", day=date(2026, 1, 1)))
+
+        assert [row.id for row in (await things.model.page(order_by=order_by)).items] == ["some", "none"]
+
+    async def test_filters_take_listed_columns_and_none_filters_nothing(self, things: Things) -> None:
+        await things.put(thing("a", colour=Colour.BLUE), thing("b"), thing("c", day=date(2026, 1, 1)))
+
+        async def ids(**where: Any) -> list[str]:
+            return [row.id for row in (await things.model.page(where=where)).items]
+
+        assert await ids(colour=Colour.BLUE) == ["a"]
+        assert await ids(colour=None) == ["c", "b", "a"]
+        assert await ids(day=date(2026, 1, 1), colour=Colour.RED) == ["c"]
+
+    async def test_what_is_not_declared_is_refused_with_what_is(self, things: Things) -> None:
+        refused: list[dict[str, Any]] = [
+            {"where": {"note": "x"}},
+            {"order_by": "note"},
+            {"order_by": "name; DROP TABLE things_v1"},
+        ]
+        for question in refused:
+            with pytest.raises(InvalidQuery, match="use one of id, name, colour"):
+                await things.model.page(**question)
+        wrongs: list[dict[str, Any]] = [{"page": 0}, {"page": 10**20}, {"page_size": 0}, {"page_size": 101}]
+        for wrong in wrongs:
+            with pytest.raises(InvalidQuery):
+                await things.model.page(**wrong)
+
+    async def test_a_cursor_of_another_question_or_of_nobody_is_refused(self, things: Things) -> None:
+        await things.put(*(thing(str(n)) for n in range(3)))
+        cursor = (await things.model.page(page_size=1, order_by="name")).next_cursor
+        assert cursor is not None
+
+        with pytest.raises(InvalidQuery, match="another order or filter"):
+            await things.model.page(cursor=cursor)
+        with pytest.raises(InvalidQuery, match="another order or filter"):
+            await things.model.page(cursor=cursor, order_by="name", where={"name": "x"})
+        for nobody in ("", "x", "é", cursor[:-3], "WzFd"):
+            with pytest.raises(Malformed):
+                await things.model.page(cursor=nobody, order_by="name")
+
+    @pytest.mark.parametrize(
+        ("position", "value", "key"), [(2**63, 1, "a"), (1, 2**70, "a"), (1, "\0", "a"), (-(2**70), 1, "a")]
+    )
+    async def test_a_forged_cursor_is_refused(self, things: Things, position: int, value: Any, key: str) -> None:
+        await things.put(thing("a"))
+        for order in ("", "name"):
+            forged = Cursor(order, digest_of([{}, None]), value, position, key).encode()
+            with pytest.raises(Malformed):
+                await things.model.page(cursor=forged, order_by=order or None)
+
+
+class Searching(ThingsCase):
+    """By words."""
+
+    async def test_search_finds_words_phrases_and_a_begun_last_word(self, things: Things) -> None:
+        await things.put(thing("a", "Queso Cabrales", note="Oviedo"), thing("b", "Queso Manchego"), FULL)
+
+        async def ids(query: str) -> list[str]:
+            found = await things.model.page(search=query)
+            assert found.total == len(found.items)
+            return [row.id for row in found.items]
+
+        assert await ids("queso") == ["b", "a"]
+        assert await ids("queso cab") == ["a"]
+        assert await ids("cab queso") == []  # only the last word may be begun
+        assert await ids('"queso cabrales"') == ["a"]
+        assert await ids("oviedo cabrales") == ["a"]
+        assert await ids("cote sao") == ["full"]
+        assert await ids("name:queso OR *") == []
+        assert await ids("'; DROP TABLE things_v1; --") == []
+        assert await ids(" ") == []
+
+    async def test_search_follows_changed_and_deleted_rows(self, things: Things) -> None:
+        await things.put(thing("a", "steel lamp"), thing("b", "oak table"))
+        await things.put(thing("a", "paper lamp"), position=5)
+        async with things.read_db.begin() as connection:
+            await things.statements.delete(connection, ["b"])
+
+        assert (await things.model.page(search="steel")).items == []
+        assert [row.id for row in (await things.model.page(search="paper")).items] == ["a"]
+        assert (await things.model.page(search="oak")).items == []

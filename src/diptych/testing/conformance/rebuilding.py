@@ -1,0 +1,273 @@
+"""Rebuilds: beside what is served, to their end, whoever is killed or comes second."""
+
+import asyncio
+from pathlib import Path
+from socket import gethostname
+
+import pytest
+from sqlalchemy import inspect, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from diptych.errors import Unavailable
+from diptych.event import RecordedEvent
+from diptych.log import EventStore, open_store
+from diptych.read import checkpoint
+from diptych.read.checkpoint import Generation
+from diptych.read.database import ReadDatabase
+from diptych.read.follower import Follower
+from diptych.read.projector import projector
+from diptych.read.rebuild import drop, rebuild
+from diptych.testing.conformance.accounts import (
+    EVENTS,
+    Account,
+    AccountEvent,
+    Accounts,
+    Opened,
+    Paid,
+    System,
+)
+from diptych.testing.conformance.case import until
+from diptych.testing.conformance.read_case import ReadDatabaseCase
+
+
+class CountingAccounts(Accounts):
+    """Accounts that count the events they are folded from."""
+
+    name = "accounts"
+    folded = 0
+
+    def evolve(self, row: Account | None, event: RecordedEvent[AccountEvent]) -> Account | None:
+        CountingAccounts.folded += 1
+        return super().evolve(row, event)
+
+
+class Rebuilding(ReadDatabaseCase):
+    """What is served answers all the time, and is never older than it was."""
+
+    async def test_a_rebuild_never_empties_what_is_served(self, event_store: EventStore, read_db: ReadDatabase) -> None:
+        system = System(event_store, read_db, Accounts)
+        await system.append(*(Opened(account=str(n), owner="ann") for n in range(300)))
+
+        async with system.running():
+            await system.reached("accounts", await event_store.head())
+            rebuilding = asyncio.create_task(system.synchronizer.rebuild_projection("accounts"))
+            seen = set()
+            while not rebuilding.done():
+                seen.add((await system.model(Accounts).page()).total)
+            await rebuilding
+            last = await system.append(Paid(account="0", amount=4))
+            await system.reached("accounts", last)
+
+            assert seen <= {300}
+            assert (await system.row("0")).balance == 4
+            assert [(s.generation, s.served) for s in await system.synchronizer.status()] == [(2, True)]
+
+    async def test_a_rebuild_goes_on_where_a_crash_ended_it(
+        self, event_store: EventStore, read_db: ReadDatabase
+    ) -> None:
+        system = System(event_store, read_db, Accounts)
+        await system.append(*(Opened(account=str(n), owner="ann") for n in range(10)))
+        async with system.running():
+            await system.reached("accounts", await event_store.head())
+        applied = await half_a_rebuild(system, Generation("accounts", 1, 2))
+        with pytest.raises(Unavailable, match="being rebuilt by another worker"):
+            await system.synchronizer.rebuild_projection("accounts")
+
+        async with read_db.begin() as connection:  # the other worker's process is gone
+            gone = {"owner": f"{gethostname()}/999999999/x"}
+            await connection.execute(text("UPDATE diptych_checkpoint SET owner = :owner"), gone)
+        counting = System(event_store, read_db, CountingAccounts)
+        await counting.synchronizer.rebuild_projection("accounts")
+
+        assert CountingAccounts.folded == 10 - applied
+        assert (await counting.model(CountingAccounts).page()).total == 10
+        assert [(s.generation, s.served) for s in await counting.synchronizer.status()] == [(2, True)]
+
+    async def test_a_worker_goes_on_with_what_another_has_rebuilt(
+        self, event_store: EventStore, read_db: ReadDatabase, tmp_path: Path
+    ) -> None:
+        worker = System(event_store, read_db, Accounts)
+        async with worker.running(), self.open_read_db(tmp_path) as same_db:
+            await worker.reached("accounts", await worker.append(Opened(account="a", owner="x")))
+
+            await System(event_store, same_db, Accounts).synchronizer.rebuild_projection("accounts")
+
+            await worker.reached("accounts", await worker.append(Paid(account="a", amount=5)))
+            assert (await worker.row("a")).balance == 5
+            assert [status.generation for status in await worker.synchronizer.status()] == [2]
+
+    async def test_a_worker_that_stands_still_goes_on_with_what_another_has_rebuilt(
+        self, event_store: EventStore, read_db: ReadDatabase, tmp_path: Path
+    ) -> None:
+        broken = Accounts()
+        broken.broken_at = 5
+        worker = System(event_store, read_db, broken)
+        async with worker.running(), self.open_read_db(tmp_path) as same_db:
+            last = await worker.append(Opened(account="a", owner="x"), Paid(account="a", amount=5))
+            await until(lambda: is_in_state(worker, "faulted"))
+            broken.broken_at = None
+
+            await System(event_store, same_db, Accounts).synchronizer.rebuild_projection("accounts")
+
+            await worker.reached("accounts", last)
+            assert (await worker.row("a")).balance == 5
+
+    async def test_a_rebuild_that_fails_leaves_the_served_version(
+        self, event_store: EventStore, read_db: ReadDatabase
+    ) -> None:
+        accounts = Accounts()
+        system = System(event_store, read_db, accounts)
+
+        async with system.running():
+            last = await system.append(Opened(account="a", owner="ann"), Paid(account="a", amount=2))
+            await system.reached("accounts", last)
+            accounts.broken_at = 2
+            with pytest.raises(RuntimeError, match="a bug in evolve"):
+                await system.synchronizer.rebuild_projection("accounts")
+
+            assert (await system.row("a")).balance == 2
+            assert len(await system.synchronizer.status()) == 1
+
+    async def test_what_is_served_stays_when_the_end_of_a_rebuild_fails(
+        self, event_store: EventStore, read_db: ReadDatabase, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        system = System(event_store, read_db, Accounts)
+        await system.append(Opened(account="a", owner="ann"))
+        async with system.running():
+            await system.reached("accounts", 1)
+
+        async def away(self: Follower) -> None:
+            raise Unavailable("away")
+
+        monkeypatch.setattr(Follower, "release", away)
+        await system.synchronizer.rebuild_projection("accounts")
+
+        assert (await system.row("a")).owner == "ann"
+        assert [(s.generation, s.served) for s in await system.synchronizer.status()] == [(2, True)]
+
+    async def test_what_is_served_stays_when_a_rebuild_is_cancelled_at_its_switch(
+        self, event_store: EventStore, read_db: ReadDatabase, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        system = System(event_store, read_db, Accounts)
+        await system.append(Opened(account="a", owner="ann"))
+        async with system.running():
+            await system.reached("accounts", 1)
+        switch = checkpoint.switch
+
+        async def cancelled_here(connection: AsyncConnection, old: Generation, new: Generation) -> bool:
+            rebuilding.cancel()
+            return await switch(connection, old, new)
+
+        monkeypatch.setattr(checkpoint, "switch", cancelled_here)
+        rebuilding = asyncio.create_task(system.synchronizer.rebuild_projection("accounts"))
+        with pytest.raises(asyncio.CancelledError):
+            await rebuilding
+        monkeypatch.undo()
+
+        again = System(event_store, read_db, Accounts)
+        assert (await again.row("a")).owner == "ann"
+        async with again.running():
+            await again.reached("accounts", await again.append(Paid(account="a", amount=3)))
+            assert (await again.row("a")).balance == 3
+
+    async def test_a_worker_of_the_old_generation_never_takes_the_pointer_back(
+        self, event_store: EventStore, read_db: ReadDatabase
+    ) -> None:
+        system = System(event_store, read_db, Accounts)
+        await system.append(Opened(account="a", owner="ann"))
+        async with system.running():
+            await system.reached("accounts", 1)
+        await system.append(Paid(account="a", amount=3))
+        late = Follower(
+            event_store,
+            read_db,
+            system.projections[0],
+            Generation("accounts", 1, 1),
+            system.synchronizer.watcher,
+            publish=True,
+        )
+        assert await late.claim(checkpoint.new_owner())
+        page = await late.read(10)
+        assert page is not None
+
+        await rebuild(event_store, read_db, system.projections[0], system.synchronizer.watcher)
+        await late.apply(page)
+        await drop(read_db, system.projections[0], Generation("accounts", 1, 2))  # refused: it is served
+
+        assert [(s.generation, s.served) for s in await system.synchronizer.status()] == [(1, False), (2, True)]
+        assert (await system.row("a")).balance == 3
+
+    async def test_several_rebuilds_at_once_leave_one_generation_and_no_other(
+        self, event_store: EventStore, read_db: ReadDatabase
+    ) -> None:
+        system = System(event_store, read_db, Accounts)
+        await system.append(*(Opened(account=str(n), owner="ann") for n in range(50)))
+        async with system.running():
+            await system.reached("accounts", 50)
+            rebuilds = [system.synchronizer.rebuild_projection("accounts") for _ in range(3)]
+            ends = await asyncio.gather(*rebuilds, return_exceptions=True)
+            await system.reached("accounts", await system.append(Paid(account="1", amount=3)))
+
+            assert None in ends
+            assert all(end is None or isinstance(end, Unavailable) for end in ends), ends
+            assert len(await system.synchronizer.status()) == 1
+            assert (await system.row("1")).balance == 3
+
+    async def test_what_was_built_from_another_log_is_mended_by_a_rebuild(self, read_db: ReadDatabase) -> None:
+        async with open_store("memory://", EVENTS) as first:
+            system = System(first, read_db, Accounts)
+            last = await system.append(*(Opened(account=str(n), owner="ann") for n in range(20)))
+            async with system.running():
+                await system.reached("accounts", last)
+
+        async with open_store("memory://", EVENTS) as other:
+            system = System(other, read_db, Accounts)
+            last = await system.append(Opened(account="b", owner="bea"))
+            async with system.running():
+                await until(lambda: is_in_state(system, "rewound"))
+                assert (await system.synchronizer.wait_for("accounts", last, timeout=10)).reason == "another log"
+                async with asyncio.timeout(30):
+                    await system.synchronizer.rebuild_projection("accounts")
+                await system.reached("accounts", last)
+
+            assert [row.account for row in (await system.model(Accounts).page()).items] == ["b"]
+
+    async def test_what_is_served_has_its_secondary_indexes(
+        self, event_store: EventStore, read_db: ReadDatabase
+    ) -> None:
+        system = System(event_store, read_db, Accounts)
+
+        async with system.running():
+            await system.reached("accounts", await system.append(Opened(account="a", owner="ann")))
+            first = await indexes(read_db, "accounts_v1")
+            await system.synchronizer.rebuild_projection("accounts")
+            rebuilt = await indexes(read_db, "accounts_v1_2")
+
+        assert first == ["accounts_v1_position"]
+        assert rebuilt == ["accounts_v1_2_position"]
+
+
+async def half_a_rebuild(system: System, of: Generation) -> int:
+    """Begin to build a generation and come to no end; the number of events applied."""
+    projection = system.projections[0]
+    async with system.read_db.begin() as connection:
+        await checkpoint.add(connection, of, system.event_store.identity)
+        await projector(projection, of).create(connection)
+    follower = Follower(system.event_store, system.read_db, projection, of, system.synchronizer.watcher, publish=False)
+    assert await follower.claim(checkpoint.new_owner())
+    page = await follower.read(4)
+    assert page is not None
+    await follower.apply(page)
+    return len(page.events)
+
+
+async def is_in_state(system: System, state: str) -> bool:
+    """Whether one of a system's projections is in a state."""
+    return state in {status.state for status in await system.synchronizer.status()}
+
+
+async def indexes(read_db: ReadDatabase, table: str) -> list[str | None]:
+    """The names of a table's secondary indexes."""
+    async with read_db.acquire() as connection:
+        found = await connection.run_sync(lambda sync: inspect(sync).get_indexes(table))
+    return [index["name"] for index in found]

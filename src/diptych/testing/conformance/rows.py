@@ -1,0 +1,75 @@
+"""Rows of every type, written and read through the engine's own statements."""
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from sqlalchemy import func, inspect, select
+
+from diptych.read.statements import drop_tables
+from diptych.testing.conformance.things import FULL, SHAPE, Things, ThingsCase, thing
+
+
+class Rows(ThingsCase):
+    """What is written comes back the same, and at one moment."""
+
+    async def test_a_row_of_every_type_comes_back_the_same(self, things: Things) -> None:
+        await things.put(FULL, thing("plain"))
+
+        assert await things.model.get("full") == FULL
+        assert str((await things.model.get("full") or FULL).amount) == "-12.30"
+        assert await things.model.get("plain") == thing("plain")
+        assert await things.model.get("nobody") is None
+        async with things.read_db.begin() as connection:
+            found = await things.statements.select_by_keys(connection, ["full", "nobody", "plain"])
+        assert found == {"full": (FULL, 1), "plain": (thing("plain"), 2)}
+
+    async def test_a_changed_row_keeps_the_position_it_was_made_at(self, things: Things) -> None:
+        await things.put(thing("a"))
+        await things.put(thing("a", name="changed"), position=9)
+
+        async with things.read_db.begin() as connection:
+            assert await things.statements.select_by_keys(connection, ["a"]) == {"a": (thing("a", name="changed"), 1)}
+
+    @pytest.mark.parametrize("amount", [Decimal("0.001"), Decimal("1e-9")])
+    async def test_more_places_than_a_column_keeps_are_refused_not_rounded(
+        self, things: Things, amount: Decimal
+    ) -> None:
+        with pytest.raises(ValueError, match="more than 2 decimal places"):
+            await things.put(thing("a", amount=amount))
+
+        assert await things.model.get("a") is None
+
+    async def test_money_sums_and_sorts_as_money(self, things: Things) -> None:
+        await things.put(*(thing(str(n), amount=Decimal(text)) for n, text in enumerate(["10.00", "9.00", "-1.50"])))
+
+        ordered = await things.model.page(order_by="amount")
+        async with things.model.snapshot() as at:
+            total = (await at.conn.execute(select(func.sum(at.table.c.amount)))).scalar_one()
+
+        assert [str(row.amount) for row in ordered.items] == ["-1.50", "9.00", "10.00"]
+        assert total == Decimal("17.50")
+
+    @pytest.mark.parametrize("key", [2**70, "\0", "\ud800", float("nan")])
+    async def test_a_key_that_no_column_can_hold_names_nothing(self, things: Things, key: Any) -> None:
+        assert await things.model.get(key) is None
+
+    async def test_a_snapshot_sees_one_moment_and_cannot_write(self, things: Things) -> None:
+        await things.put(thing("a"))
+
+        async with things.model.snapshot() as at:
+            await things.put(replace(thing("a"), name="later"), thing("b"))
+            names = (await at.conn.execute(select(at.table.c.name))).scalars().all()
+            with pytest.raises(Exception, match="read-?only"):
+                await at.conn.execute(at.table.delete())
+
+        assert names == ["x"]
+        assert (await things.model.page()).total == 2
+
+    async def test_dropped_tables_leave_nothing_behind(self, things: Things) -> None:
+        async with things.read_db.begin() as connection:
+            await drop_tables(connection, SHAPE, "things_v1")
+            left = await connection.run_sync(lambda sync: inspect(sync).get_table_names())
+
+        assert [name for name in left if name.startswith("things")] == []

@@ -1,0 +1,34 @@
+"""
+Check that a read database keeps read models in step, whatever it is made of.
+
+Subclass `ReadDatabaseConformance`, say how the database of a folder is opened, and
+let pytest (with pytest-asyncio in auto mode) collect it:
+
+    class TestMyReadDatabase(ReadDatabaseConformance):
+        def open_read_db(self, folder: Path) -> AbstractAsyncContextManager[ReadDatabase]:
+            return open_read_db(f"sqlite:///{folder / 'read.db'}")
+"""
+
+from diptych.testing.conformance.asking import Paging, Searching
+from diptych.testing.conformance.following import Catching, Failing, Following
+from diptych.testing.conformance.overtaking import Overtaking
+from diptych.testing.conformance.owning import Owning, Pointing
+from diptych.testing.conformance.rebuilding import Rebuilding
+from diptych.testing.conformance.rows import Rows
+from diptych.testing.conformance.transacting import Transacting
+
+
+class ReadDatabaseConformance(
+    Transacting,
+    Owning,
+    Overtaking,
+    Pointing,
+    Rows,
+    Paging,
+    Searching,
+    Following,
+    Failing,
+    Catching,
+    Rebuilding,
+):
+    """What holds for every read database: say how yours is opened with `open_read_db(folder)`."""
