@@ -3,14 +3,17 @@ Show orders, and the sales of each day.
 
 `Orders` keeps one row an order, which is also what the API answers. `SalesByDay`
 keeps one row a day; an added line and a cancellation carry neither day nor
-amount, so it remembers them per order.
+amount, so it remembers them per order. Rows are msgspec Structs, which change faster
+than dataclasses.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from diptych import Indexed, Key, RecordedEvent, Searched, TableProjection, TwoRoundProjection
 
@@ -18,8 +21,7 @@ from .events import ItemAdded, OrderCancelled, OrderEvent, OrderPlaced, OrderShi
 from .values import Address, Line, Status, total
 
 
-@dataclass(frozen=True, kw_only=True)
-class OrderView:
+class OrderView(Struct, frozen=True, kw_only=True):
     """An order as it stands; `products` and `ship_to` hold the words to search for."""
 
     order_id: Key[str]
@@ -86,8 +88,7 @@ def _names(lines: Iterable[Line]) -> str:
     return ", ".join(line.product_name for line in lines if line.product_name)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Sale:
+class Sale(Struct, frozen=True, kw_only=True):
     """What an order adds to the sales of its day."""
 
     order_id: Key[str]
@@ -96,8 +97,7 @@ class Sale:
     revenue: Decimal
 
 
-@dataclass(frozen=True, kw_only=True)
-class DailySales:
+class DailySales(Struct, frozen=True, kw_only=True):
     """What was sold on a day; cancelled orders are taken out."""
 
     day: Key[date]

@@ -7,9 +7,12 @@ all others: nobody sets a `command_id` from outside.
 
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
-from types import GenericAlias
+from functools import cache, reduce
+from operator import or_
+from types import GenericAlias, UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
+from msgspec import Struct
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from diptych.generics import arguments_of
@@ -58,8 +61,8 @@ def result_type(message_type: type[Message]) -> Any:
 def output_model(result: Any) -> Any:
     """The type that describes a result to clients."""
     if get_origin(result) is not PaginatedResult:
-        return result
-    (row,) = get_args(result)
+        return _described(result)
+    (row,) = map(_described, get_args(result))
     members: dict[str, Any] = {
         "items": (GenericAlias(list, (row,)), ...),
         "total": (int | None, ...),
@@ -68,10 +71,7 @@ def output_model(result: Any) -> Any:
         "total_pages": (int | None, ...),
         "next_cursor": (str | None, ...),
     }
-    return create_model(
-        f"Page_{getattr(row, '__name__', 'row')}",
-        **members,
-    )
+    return create_model(f"Page_{getattr(row, '__name__', 'row')}", **members)
 
 
 def output(result: Any) -> Any:
@@ -86,6 +86,22 @@ def output(result: Any) -> Any:
         "total_pages": result.total_pages,
         "next_cursor": result.next_cursor,
     }
+
+
+def _described(kind: Any) -> Any:
+    """A type as pydantic knows it: a model in the place of each msgspec Struct."""
+    if isinstance(kind, type) and issubclass(kind, Struct):
+        return _model_of(kind)
+    origin, arguments = get_origin(kind), tuple(map(_described, get_args(kind)))
+    if origin is UnionType:
+        return reduce(or_, arguments)
+    return origin[arguments] if origin is not None and arguments else kind
+
+
+@cache
+def _model_of(struct: type[Struct]) -> type[BaseModel]:
+    members: dict[str, Any] = {name: (_described(hint), ...) for name, hint in get_type_hints(struct).items()}
+    return create_model(struct.__name__, __doc__=struct.__doc__, **members)
 
 
 def _default(field: Any) -> Any:
