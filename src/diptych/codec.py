@@ -10,13 +10,14 @@ from dataclasses import fields, is_dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
+from functools import lru_cache
 from math import isfinite
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
-from diptych.catalogue import Catalogue, upcaster
+from diptych.catalogue import Catalogue, names_of, upcaster
 from diptych.errors import BadCatalogue, NewerSchema, NotStorable, Unreadable
 from diptych.event import Event, Metadata, RawEvent, RecordedEvent, event_type
 from diptych.message import new_id
@@ -47,6 +48,11 @@ class Codec:
         self.catalogue = catalogue
         self._max_payload_bytes = max_payload_bytes
         self._decode: dict[type[Event], Callable[[bytes], Event]] = {event: _decoder(event) for event in catalogue}
+        self._decode_as_it_is = {
+            (name, event_type(event).version): decode
+            for event, decode in self._decode.items()
+            for name in names_of(event)
+        }
 
     def encode(self, event: Event, metadata: Metadata) -> NewEvent:
         """
@@ -88,7 +94,7 @@ class Codec:
             metadata,
             stored.version,
             stored.position,
-            EPOCH + timedelta(microseconds=stored.recorded_at),
+            _instant(stored.recorded_at),
         )
 
     def require(self, event: RecordedEvent[Any]) -> None:
@@ -127,6 +133,9 @@ class Codec:
             raise NotStorable(what=what, path=_difference(event, returned), why="it would not come back unchanged")
 
     def _data(self, stored: StoredEvent) -> Any:
+        as_it_is = self._decode_as_it_is.get((stored.type, stored.schema_version))
+        if as_it_is is not None:
+            return as_it_is(stored.payload)
         event = self.catalogue.find(stored.type)
         if event is None or stored.schema_version > event_type(event).version:
             return RawEvent(stored.type, stored.schema_version, _decode_any(stored.payload))
@@ -140,9 +149,12 @@ def _decoder(event: type[Event]) -> Callable[[bytes], Event]:
         raise BadCatalogue(f"{event.__name__} can't be stored as JSON: {error}") from error
 
 
+@lru_cache(maxsize=256)  # events that were appended together share it
+def _instant(microseconds: int) -> datetime:
+    return EPOCH + timedelta(microseconds=microseconds)
+
+
 def _upcast(event: type[Event], stored: StoredEvent) -> bytes:
-    if stored.schema_version == event_type(event).version:
-        return stored.payload
     payload = _decode_any(stored.payload)
     for version in range(stored.schema_version, event_type(event).version):
         payload = upcaster(event, version)(payload)

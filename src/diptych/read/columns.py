@@ -7,13 +7,13 @@ text sorts by code point: what goes in comes out, compares and sorts the same.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 from typing import Annotated, Any, TypeAlias, TypeVar
 
 import msgspec
-from sqlalchemy import BigInteger, DateTime, Dialect, Numeric, Text
+from sqlalchemy import BigInteger, Date, DateTime, Dialect, Numeric, Text
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from diptych.codec import EPOCH, INT64
@@ -99,13 +99,34 @@ class UtcTime(TypeDecorator[datetime]):
             return None
         if value.tzinfo is None:
             raise ValueError(f"{value} has no time zone: use an aware one, datetime.now(UTC)")
-        return (value - EPOCH) // timedelta(microseconds=1) if dialect.name == "sqlite" else value
+        return microseconds(value) if dialect.name == "sqlite" else value
 
     def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
         """The value again."""
         if value is None:
             return None
         return EPOCH + timedelta(microseconds=value) if dialect.name == "sqlite" else value.astimezone(UTC)
+
+
+class Day(TypeDecorator[date]):
+    """A day of the calendar, as ISO text on SQLite."""
+
+    impl: type[TypeEngine[Any]] | TypeEngine[Any] = Date
+    cache_ok: bool | None = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Text that sorts by time on SQLite, a date elsewhere."""
+        return dialect.type_descriptor(Text() if dialect.name == "sqlite" else Date())
+
+    def process_bind_param(self, value: date | None, dialect: Dialect) -> Any:
+        """The stored form; a time has no day without a time zone to see it from."""
+        if isinstance(value, datetime):
+            raise TypeError(f"{value!r} is a time, the column holds days: say value.date()")
+        return value.isoformat() if value is not None and dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> date | None:
+        """The value again."""
+        return date.fromisoformat(value) if value is not None and dialect.name == "sqlite" else value
 
 
 class ByValue(TypeDecorator[Enum]):
@@ -149,3 +170,9 @@ class AsJson(TypeDecorator[Any]):
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any | None:
         """The value again."""
         return None if value is None else self._decode(value)
+
+
+def microseconds(time: datetime) -> int:
+    """An aware time in microseconds since 1970."""
+    since = time - EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds

@@ -78,7 +78,8 @@ async def fold_table(
     events: Sequence[RecordedEvent[Any]],
 ) -> None:
     """Apply a batch to a table projection."""
-    touched = [tuple(projection.keys(event)) for event in events]
+    with collector_paused():
+        touched = [tuple(projection.keys(event)) for event in events]
     rows = await RowCache.load(connection, statements, _flat(touched))
     with collector_paused():
         for event, keys in zip(events, touched, strict=True):

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from diptych.errors import LogRewound
-from diptych.event import RecordedEvent
+from diptych.event import RawEvent, RecordedEvent
 from diptych.log import EventStore
 from diptych.read import checkpoint
 from diptych.read.batch import collector_paused
@@ -161,9 +161,11 @@ class Follower:
 
     def _decoded(self, page: Page) -> Sequence[RecordedEvent[Any]]:
         with collector_paused():
-            events = [self._event_store.decode(stored) for stored in page.events]
+            codec = self._event_store.codec
+            events = [codec.decode(stored) for stored in page.events]
             for event in events:
-                self._event_store.codec.require(event)
+                if isinstance(event.data, RawEvent):
+                    codec.require(event)
             return events
 
     async def _id_at(self, page: Page) -> str:

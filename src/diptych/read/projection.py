@@ -8,8 +8,10 @@ commits together with the checkpoint, so it happens exactly once (P6).
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import fields
+from functools import cached_property
+from operator import attrgetter
 from typing import Any, ClassVar, Generic
 
 from sqlalchemy import CursorResult, Executable, Table
@@ -114,7 +116,7 @@ class TableProjection(AnyProjection, Generic[Row, E]):
 
     def keys(self, event: RecordedEvent[E]) -> Iterable[Any]:
         """The keys of the rows that *event* touches."""
-        return (getattr(event.data, self.shape().key.name),)
+        return (self._key_in(event.data),)
 
     def initial(self, key: Any) -> Row | None:
         """What `evolve` is given for a key without a row. Default: None."""
@@ -131,6 +133,10 @@ class TableProjection(AnyProjection, Generic[Row, E]):
         if "_shape" not in cls.__dict__:
             cls._shape = cls._described()
         return cls._shape
+
+    @cached_property
+    def _key_in(self) -> Callable[[Any], Any]:
+        return attrgetter(self.shape().key.name)
 
     @classmethod
     def _described(cls) -> Shape:
@@ -164,7 +170,7 @@ class TwoRoundProjection(AnyProjection, Generic[Memo, Row, E]):
 
     def memo_keys(self, event: RecordedEvent[E]) -> Iterable[Any]:
         """The key of the memo. Default: the event's field named like it."""
-        return (getattr(event.data, self.memo_shape().key.name),)
+        return (self._key_in(event.data),)
 
     @classmethod
     def row_type(cls) -> Any:
@@ -185,6 +191,10 @@ class TwoRoundProjection(AnyProjection, Generic[Memo, Row, E]):
             memo = cls._arguments()[0]
             cls._memo_shape = Shape.of(memo, f"{cls.name}_{snake_case(memo.__name__)}")
         return cls._memo_shape
+
+    @cached_property
+    def _key_in(self) -> Callable[[Any], Any]:
+        return attrgetter(self.memo_shape().key.name)
 
     _shape: ClassVar[Shape]
     _memo_shape: ClassVar[Shape]

@@ -18,7 +18,8 @@ from diptych.read.checkpoint import Generation
 from diptych.read.fold import fold_table, fold_two_rounds
 from diptych.read.projection import AnyProjection, Projection, TableProjection, Transaction, TwoRoundProjection
 from diptych.read.shape import ROW, Shape
-from diptych.read.statements import Statements, create_indexes, create_tables, drop_tables
+from diptych.read.statements import Statements
+from diptych.read.tables import create_indexes, create_tables, drop_tables
 
 
 class Projector(ABC):

@@ -32,7 +32,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 from diptych.errors import BadProjection
-from diptych.read.columns import Amount, AsJson, ByValue, Mark, Scale, UtcTime
+from diptych.read.columns import Amount, AsJson, ByValue, Day, Mark, Scale, UtcTime
 
 POSITION = "_position"
 WORDS = "_words"
@@ -43,7 +43,7 @@ _PLAIN: dict[Any, Callable[[], TypeEngine[Any]]] = {
     int: BigInteger,
     float: Double,
     bool: Boolean,
-    date: Date,
+    date: Day,
     datetime: UtcTime,
     UUID: Uuid,
 }
@@ -201,6 +201,8 @@ def _declared(column: Column[Any]) -> ColumnShape:
         kind = Amount(2 if kind.scale is None else kind.scale)
     elif isinstance(kind, DateTime):
         kind = UtcTime()
+    elif isinstance(kind, Date):
+        kind = Day()
     roles = {Mark.KEY: column.primary_key, Mark.INDEXED: column.index, Mark.SEARCHED: column.info.get("searched")}
     marks = frozenset(mark for mark, wanted in roles.items() if wanted)
     return ColumnShape(column.name, kind.python_type, bool(column.nullable), marks, kind)

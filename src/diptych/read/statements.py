@@ -9,13 +9,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Column, Dialect, Integer, MetaData, Table, UniqueConstraint, bindparam, func, select
+from sqlalchemy import Column, Dialect, MetaData, Table, bindparam, func, select
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.schema import CreateIndex
 
 from diptych.read.search import words
-from diptych.read.shape import POSITION, ROW, WORDS, Shape
+from diptych.read.shape import POSITION, WORDS, Shape
 
 Processor = Callable[[Any], Any] | None
 
@@ -75,7 +74,8 @@ class _Compiled:
             else insert.on_conflict_do_nothing(index_elements=[key.name]),
             dialect,
         )
-        self._bind = [_bind(column, dialect) for column in columns[:-1]]
+        binds = [_bind(column, dialect) for column in columns[:-1]]
+        self._binds = [(number, bind) for number, bind in enumerate(binds) if bind]
         self._result = [_result(column, dialect) for column in columns[:-1]]
         self._bind_one = _bind(key, dialect)
 
@@ -85,11 +85,13 @@ class _Compiled:
 
     def values(self, row: Any, position: int) -> tuple[Any, ...]:
         """A row as the driver takes it, hidden columns included."""
-        own = self._shape.values(row)
-        bound = [bind(value) if bind else value for bind, value in zip(self._bind, own, strict=True)]
+        values = list(self._shape.values(row))
+        for number, bind in self._binds:
+            values[number] = bind(values[number])
+        values.append(position)
         if self._shape.searched:
-            return (*bound, position, searched_words(self._shape, row))
-        return (*bound, position)
+            values.append(searched_words(self._shape, row))
+        return tuple(values)
 
     def row(self, values: Sequence[Any]) -> tuple[Any, int]:
         """A row as the driver gave it, and its position."""
@@ -102,54 +104,7 @@ class _Compiled:
 
 def searched_words(shape: Shape, row: Any) -> str:
     """What a search looks through: the words of the searched columns, one after another."""
-    return " ".join(" ".join(words(text)) for name in shape.searched if (text := shape.value(row, name)))
-
-
-async def create_tables(connection: AsyncConnection, shape: Shape, name: str) -> None:
-    """Make a shape's table, and what its search needs."""
-    metadata = MetaData()
-    table = shape.table(name, metadata)
-    if shape.searched:
-        metadata = MetaData()
-        table = _with_row_number(shape, table, metadata)
-    await connection.run_sync(metadata.create_all)
-    if shape.searched:
-        for statement in _search_ddl(name):
-            await connection.exec_driver_sql(statement)
-
-
-async def create_indexes(connection: AsyncConnection, shape: Shape, name: str) -> None:
-    """Make a table's secondary indexes."""
-    for index in shape.indexes(shape.table(name, MetaData())):
-        await connection.execute(CreateIndex(index, if_not_exists=True))
-
-
-async def drop_tables(connection: AsyncConnection, shape: Shape, name: str) -> None:
-    """Remove a shape's table with all that belongs to it."""
-    if shape.searched:
-        await connection.exec_driver_sql(f'DROP TABLE IF EXISTS "{name}_search"')
-    await connection.exec_driver_sql(f'DROP TABLE IF EXISTS "{name}"')
-
-
-def _with_row_number(shape: Shape, table: Table, metadata: MetaData) -> Table:
-    """The search index points at rows by a number that stays; an implicit one may change."""
-    columns = [Column(column.name, column.type, nullable=column.nullable) for column in table.columns]
-    row = Column(ROW, Integer, primary_key=True)
-    return Table(table.name, metadata, row, *columns, UniqueConstraint(shape.key.name, name=f"{table.name}_key"))
-
-
-def _search_ddl(name: str) -> list[str]:
-    search = f"{name}_search"
-    remove = f'INSERT INTO "{search}" ("{search}", rowid, {WORDS}) VALUES (\'delete\', old.{ROW}, old.{WORDS});'
-    add = f'INSERT INTO "{search}" (rowid, {WORDS}) VALUES (new.{ROW}, new.{WORDS});'
-    options = f"{WORDS}, content='{name}', content_rowid='{ROW}', tokenize='ascii'"
-    changed = f"old.{WORDS} IS NOT new.{WORDS}"
-    return [
-        f'CREATE VIRTUAL TABLE "{search}" USING fts5({options})',
-        f'CREATE TRIGGER "{search}_insert" AFTER INSERT ON "{name}" BEGIN {add} END',
-        f'CREATE TRIGGER "{search}_delete" AFTER DELETE ON "{name}" BEGIN {remove} END',
-        f'CREATE TRIGGER "{search}_update" AFTER UPDATE ON "{name}" WHEN {changed} BEGIN {remove} {add} END',
-    ]
+    return " ".join(words(" ".join(filter(None, [shape.value(row, name) for name in shape.searched]))))
 
 
 def _text(statement: Any, dialect: Dialect) -> str:

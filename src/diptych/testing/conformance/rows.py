@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, inspect, select
 
-from diptych.read.statements import drop_tables
+from diptych.read.tables import drop_tables
 from diptych.testing.conformance.things import FULL, SHAPE, Things, ThingsCase, thing
 
 

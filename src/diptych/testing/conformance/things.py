@@ -16,7 +16,8 @@ from diptych.read.columns import Indexed, Key, Scale, Searched
 from diptych.read.database import ReadDatabase
 from diptych.read.model import ReadModel, Snapshot
 from diptych.read.shape import Shape
-from diptych.read.statements import Statements, create_indexes, create_tables
+from diptych.read.statements import Statements
+from diptych.read.tables import create_indexes, create_tables
 from diptych.testing.conformance.read_case import ReadDatabaseCase
 
 

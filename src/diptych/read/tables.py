@@ -1,0 +1,64 @@
+"""
+Make the tables of a shape, its indexes, and what its search needs.
+
+Indexes and search come last: a first build or a rebuild makes its rows without
+them, and has them all at once when it is served.
+"""
+
+from sqlalchemy import Column, Integer, MetaData, Table, UniqueConstraint, inspect
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.schema import CreateIndex
+
+from diptych.read.shape import ROW, WORDS, Shape
+
+
+async def create_tables(connection: AsyncConnection, shape: Shape, name: str) -> None:
+    """Make a shape's table, without what only queries need."""
+    metadata = MetaData()
+    table = shape.table(name, metadata)
+    if shape.searched:
+        metadata = MetaData()
+        _with_row_number(shape, table, metadata)
+    await connection.run_sync(metadata.create_all)
+
+
+async def create_indexes(connection: AsyncConnection, shape: Shape, name: str) -> None:
+    """Make a table's secondary indexes and the index of its words, unless they are there."""
+    for index in shape.indexes(shape.table(name, MetaData())):
+        await connection.execute(CreateIndex(index, if_not_exists=True))
+    if shape.searched and not await connection.run_sync(lambda sync: inspect(sync).has_table(_search(name))):
+        for statement in _search_ddl(name):
+            await connection.exec_driver_sql(statement)
+
+
+async def drop_tables(connection: AsyncConnection, shape: Shape, name: str) -> None:
+    """Remove a shape's table with all that belongs to it."""
+    if shape.searched:
+        await connection.exec_driver_sql(f'DROP TABLE IF EXISTS "{_search(name)}"')
+    await connection.exec_driver_sql(f'DROP TABLE IF EXISTS "{name}"')
+
+
+def _with_row_number(shape: Shape, table: Table, metadata: MetaData) -> Table:
+    """The search index points at rows by a number that stays; an implicit one may change."""
+    columns = [Column(column.name, column.type, nullable=column.nullable) for column in table.columns]
+    row = Column(ROW, Integer, primary_key=True)
+    return Table(table.name, metadata, row, *columns, UniqueConstraint(shape.key.name, name=f"{table.name}_key"))
+
+
+def _search(name: str) -> str:
+    return f"{name}_search"
+
+
+def _search_ddl(name: str) -> list[str]:
+    search = _search(name)
+    remove = f'INSERT INTO "{search}" ("{search}", rowid, {WORDS}) VALUES (\'delete\', old.{ROW}, old.{WORDS});'
+    add = f'INSERT INTO "{search}" (rowid, {WORDS}) VALUES (new.{ROW}, new.{WORDS});'
+    options = f"{WORDS}, content='{name}', content_rowid='{ROW}', tokenize='ascii'"
+    changed = f"old.{WORDS} IS NOT new.{WORDS}"
+    return [
+        f'CREATE VIRTUAL TABLE "{search}" USING fts5({options})',
+        f'INSERT INTO "{search}" ("{search}") VALUES (\'rebuild\')',
+        f'CREATE TRIGGER "{search}_insert" AFTER INSERT ON "{name}" BEGIN {add} END',
+        f'CREATE TRIGGER "{search}_delete" AFTER DELETE ON "{name}" BEGIN {remove} END',
+        f'CREATE TRIGGER "{search}_update" AFTER UPDATE ON "{name}" WHEN {changed} BEGIN {remove} {add} END',
+    ]
