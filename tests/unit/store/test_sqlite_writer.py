@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from diptych.store.port import Append, Store
+from diptych.store.queue import Answer
 from diptych.store.sqlite import Limits, open_sqlite
-from diptych.store.sqlite.commit import Answer, Committer
+from diptych.store.sqlite.commit import Committer
 from diptych.store.sqlite.connection import connect_writer, prepare_writer
 from diptych.store.sqlite.schema import make_tables
 from diptych.store.sqlite.writer import Writer

@@ -13,16 +13,14 @@ Commit a batch of appends in one transaction, and answer each of them.
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import TypeAlias
 
 import apsw
 
 from diptych.errors import OutcomeUnknown, Refused
-from diptych.store.port import Append, Outcome
+from diptych.store.port import Append
+from diptych.store.queue import Answer
 from diptych.store.sqlite.connection import AWAY, Place, explain, pause
 from diptych.store.sqlite.transaction import Transaction
-
-Answer: TypeAlias = Outcome | Exception
 
 
 class Committer:

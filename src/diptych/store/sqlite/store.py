@@ -20,6 +20,7 @@ from typing_extensions import override
 
 from diptych.store.location import place_for
 from diptych.store.port import Append, LogIdentity, Outcome, Page, Store, StoredEvent
+from diptych.store.queue import Limits
 from diptych.store.rules import check_append
 from diptych.store.sqlite import queries
 from diptych.store.sqlite.commit import Committer
@@ -27,7 +28,7 @@ from diptych.store.sqlite.connection import connect_writer, explain, insist, pre
 from diptych.store.sqlite.reader import Readers, in_own_thread
 from diptych.store.sqlite.schema import become, check_file, make_tables
 from diptych.store.sqlite.watcher import Watcher
-from diptych.store.sqlite.writer import Limits, Writer
+from diptych.store.sqlite.writer import Writer
 
 
 @asynccontextmanager
