@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.clusters import Cluster, is_there
 from tests.serving import Served, environment
 
 
@@ -23,6 +24,31 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
     yield start
     for server in started:
         server.kill()
+
+
+@pytest.fixture(scope="session")
+def clusters() -> Iterator[Callable[[int], Cluster]]:
+    """The PostgreSQL server of a version, started when it is first asked for; it ends with the session."""
+    started: dict[int, Cluster] = {}
+
+    def running(version: int) -> Cluster:
+        if not is_there(version):
+            pytest.skip(f"NO POSTGRESQL {version} ON THIS MACHINE: what is tested with it was not tested")
+        if version not in started:
+            cluster = started[version] = Cluster(version)
+            cluster.make()
+            cluster.start()
+        return started[version]
+
+    yield running
+    for cluster in started.values():
+        cluster.remove()
+
+
+@pytest.fixture
+def postgres(clusters: Callable[[int], Cluster]) -> Callable[[int], str]:
+    """The URL of a new, empty schema on the server of a version."""
+    return lambda version: clusters(version).new_schema()
 
 
 @pytest.fixture

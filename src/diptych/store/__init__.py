@@ -37,6 +37,8 @@ def _backend(url: str) -> AbstractAsyncContextManager[Store]:
         return _memory(url, rest)
     if scheme == "sqlite":
         return _sqlite(url, rest)
+    if scheme in {"postgresql", "postgres"}:
+        return _postgres(url)
     raise BadDatabase(f"no store for the URL {url!r}: use {_ALLOWED}")
 
 
@@ -46,6 +48,14 @@ def _memory(url: str, rest: str) -> AbstractAsyncContextManager[Store]:
     if rest:
         raise BadDatabase(f"a memory store has no name, it is gone when it is closed: use memory:// instead of {url!r}")
     return open_memory()
+
+
+def _postgres(url: str) -> AbstractAsyncContextManager[Store]:
+    try:
+        from diptych.store.postgres import open_postgres
+    except ModuleNotFoundError as error:
+        raise BadDatabase(f"{error.name} is missing: install diptych[postgres] to keep a log in PostgreSQL") from error
+    return open_postgres(url)
 
 
 def _sqlite(url: str, rest: str) -> AbstractAsyncContextManager[Store]:

@@ -1,0 +1,169 @@
+"""
+Look at the log over a few connections, each used by one look at a time.
+
+What leaves the store is durable: what was committed in memory alone is flushed
+before it is told, and looked at again where a crash took it back.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from typing import Any, TypeVar
+
+from diptych.errors import DiptychError, Unavailable
+from diptych.store.port import Outcome, Page, StoredEvent
+from diptych.store.postgres.appender import outcome_of
+from diptych.store.postgres.batch import Witness
+from diptych.store.postgres.connection import Line, Server, explain, is_away
+from diptych.store.postgres.flusher import Flusher
+from diptych.store.statements import statements
+
+T = TypeVar("T")
+
+LINES = 8
+_SQL = statements("postgres")
+
+
+class Readers:
+    """Connections for reading, made when they are first needed."""
+
+    def __init__(self, server: Server, flusher: Flusher, patience_s: float) -> None:
+        self._server, self._flusher, self._patience_s = server, flusher, patience_s
+        self._idle: list[Line] = []
+        self._turns = asyncio.Semaphore(LINES)
+        self._closed = False
+
+    async def page(
+        self, after: int, limit: int, categories: Collection[str], types: Collection[str], *, durable: bool
+    ) -> Page:
+        """Matching events after a position and how far they reach, seen in one snapshot."""
+        sql, arguments = _page_statement(categories, types)
+
+        async def look() -> Page | None:
+            rows = await self._fetch(sql, after, limit, *arguments)
+            events = tuple(StoredEvent(*row[:10]) for row in rows if row["position"] is not None)
+            end = (
+                (events[-1].position, events[-1].id) if len(events) == limit else (rows[0]["head"], rows[0]["head_id"])
+            )
+            if end[0] is None:
+                return Page((), after)
+            stays = not durable or await self._stays(*end, synced=rows[0]["durable"])
+            return Page(events, max(after, end[0])) if stays else None
+
+        return await self._insist(look)
+
+    async def stream(self, stream: str, after: int, limit: int | None, *, durable: bool) -> Sequence[StoredEvent]:
+        """Events of one stream after a version, in order."""
+
+        async def look() -> Sequence[StoredEvent] | None:
+            events = tuple(StoredEvent(*row) for row in await self._fetch(_SQL["read_stream"], stream, after, limit))
+            stays = not durable or not events or await self._stays(events[-1].position, events[-1].id)
+            return events if stays else None
+
+        return await self._insist(look)
+
+    async def event_at(self, position: int) -> StoredEvent | None:
+        """The event at exactly this position."""
+
+        async def look() -> tuple[StoredEvent | None] | None:
+            events = [StoredEvent(*row) for row in await self._fetch(_SQL["event_at"], position)]
+            if not events:
+                return (None,)
+            return (events[0],) if await self._stays(position, events[0].id) else None
+
+        return (await self._insist(look))[0]
+
+    async def position_of(self, stream: str, version: int) -> int | None:
+        """The position of a stream's version."""
+
+        async def look() -> tuple[int | None] | None:
+            rows = await self._fetch(_SQL["place_of_version"], stream, version)
+            if not rows:
+                return (None,)
+            return (rows[0]["position"],) if await self._stays(*rows[0]) else None
+
+        return (await self._insist(look))[0]
+
+    async def head(self) -> int:
+        """The highest position."""
+
+        async def look() -> int | None:
+            (row,) = await self._fetch(_SQL["head"])
+            if row["position"] is None:
+                return 0
+            return (
+                int(row["position"]) if await self._stays(row["position"], row["id"], synced=row["durable"]) else None
+            )
+
+        return await self._insist(look)
+
+    async def command(self, id: str) -> Outcome | None:
+        """The first outcome of a command; None if it was never accepted."""
+
+        async def look() -> tuple[Outcome | None] | None:
+            rows = await self._fetch(_SQL["command"], id)
+            if not rows:
+                return (None,)
+            return (outcome_of(id, rows[0]),) if await self._is_kept(Witness(commands=(id,))) else None
+
+        return (await self._insist(look))[0]
+
+    async def close(self) -> None:
+        """Let go of every connection, once it is not in use."""
+        self._closed = True
+        for _ in range(LINES):
+            await self._turns.acquire()
+        for line in self._idle:
+            await line.close()
+
+    async def _insist(self, look: Callable[[], Awaitable[T | None]]) -> T:
+        """What a look saw that stays; None says that a crash took it back."""
+        try:
+            async with asyncio.timeout(2 * self._patience_s):
+                while True:
+                    if (seen := await look()) is not None:
+                        return seen
+        except TimeoutError as error:
+            raise explain(error, self._server.name) from error
+
+    async def _stays(self, position: int, id: str, *, synced: bool = False) -> bool:
+        self._flusher.heard_of(position if synced else 0)
+        return position <= self._flusher.durable_up_to or await self._is_kept(Witness((position,), (id,)))
+
+    async def _is_kept(self, witness: Witness) -> bool:
+        try:
+            return await self._flusher.flush(witness)
+        except Exception as error:
+            raise self._explained(error) from error
+
+    async def _fetch(self, sql: str, *arguments: Any) -> list[Any]:
+        if self._closed:
+            raise Unavailable("the log is closed: open it again")
+        async with self._turns:
+            line = self._idle.pop() if self._idle else Line(self._server, self._patience_s)
+            try:
+                return await self._tried_twice(line, sql, arguments)
+            finally:
+                self._idle.append(line)
+
+    async def _tried_twice(self, line: Line, sql: str, arguments: Sequence[Any]) -> list[Any]:
+        """What was open may have been lost long ago: a new connection is tried before that is said."""
+        try:
+            try:
+                return await line.fetch(sql, *arguments)
+            except Exception as error:
+                if isinstance(error, TimeoutError) or not is_away(error):
+                    raise
+                return await line.fetch(sql, *arguments)
+        except Exception as error:
+            raise self._explained(error) from error
+
+    def _explained(self, error: Exception) -> Exception:
+        return error if isinstance(error, DiptychError) else explain(error, self._server.name)
+
+
+def _page_statement(categories: Collection[str], types: Collection[str]) -> tuple[str, tuple[Any, ...]]:
+    if types:
+        return _SQL["read_types"], (sorted(set(types)), sorted(set(categories)) or None)
+    if categories:
+        return _SQL["read_categories"], (sorted(set(categories)),)
+    return _SQL["read_all"], ()
