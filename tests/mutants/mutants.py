@@ -70,7 +70,7 @@ MUTANTS = [
     Mutant(
         "a first build never moves the pointer",
         "P8",
-        f"{SQL}/served_first.sql",
+        f"{READ}/sql/served_first.sql",
         "DO NOTHING",
         "DO UPDATE SET generation = excluded.generation",
         READ_DATABASES,
@@ -79,7 +79,7 @@ MUTANTS = [
     Mutant(
         "a switch moves it from what is served",
         "P8",
-        f"{SQL}/served_switch.sql",
+        f"{READ}/sql/served_switch.sql",
         " AND generation = :old",
         "",
         READ_DATABASES,

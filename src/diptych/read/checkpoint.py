@@ -16,13 +16,16 @@ from importlib.resources import files
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import RowMapping, TextClause, text
+from sqlalchemy import BigInteger, RowMapping, TextClause, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from diptych.store.port import LogIdentity
 
 LEASE_S = 5.0
 LEASE_US = int(LEASE_S * 1_000_000)
+_NUMBERS = (
+    "version", "generation", "old", "position", "through", "incarnation", "epoch", "lease_us", "error_position",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +112,17 @@ async def get(connection: AsyncConnection, of: Generation) -> Checkpoint | None:
     """The bookkeeping of a generation."""
     row = (await connection.execute(_statement(connection, "checkpoint_get"), of.parameters())).mappings().first()
     return _checkpoint(row) if row else None
+
+
+async def hold(connection: AsyncConnection, of: Generation) -> Checkpoint | None:
+    """The bookkeeping of a generation, as it stays until the transaction ends."""
+    row = (await connection.execute(_statement(connection, "checkpoint_hold"), of.parameters())).mappings().first()
+    return _checkpoint(row) if row else None
+
+
+async def take_turns(connection: AsyncConnection, projection: str) -> None:
+    """Wait for whoever else makes, drops or switches tables of a projection; they wait until the transaction ends."""
+    await connection.execute(_statement(connection, "turn"), {"projection": projection})
 
 
 async def all_of(connection: AsyncConnection) -> list[Checkpoint]:
@@ -209,7 +223,12 @@ def _statement(connection: AsyncConnection, name: str) -> TextClause:
 
 @cache
 def _load(dialect: str, name: str) -> TextClause:
-    return text(files("diptych.read").joinpath("sql", dialect, f"{name}.sql").read_text("utf-8"))
+    """A statement in its dialect's form where it has one; numbers are 64 bits wide for drivers that ask."""
+    folder = files("diptych.read") / "sql"
+    of_dialect = folder / dialect / f"{name}.sql"
+    statement = text((of_dialect if of_dialect.is_file() else folder / f"{name}.sql").read_text("utf-8"))
+    asked = statement.compile().params
+    return statement.bindparams(*(bindparam(number, type_=BigInteger) for number in _NUMBERS if number in asked))
 
 
 def _checkpoint(row: RowMapping) -> Checkpoint:

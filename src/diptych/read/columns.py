@@ -44,6 +44,11 @@ Searched: TypeAlias = Annotated[T, Mark.SEARCHED]
 """A text column whose words are found by `search=`."""
 
 
+def code_point_text() -> TypeEngine[Any]:
+    """Text that sorts by code point, whatever the server's locale."""
+    return Text().with_variant(Text(collation="C"), "postgresql")
+
+
 class Amount(TypeDecorator[Decimal]):
     """An exact decimal of a fixed scale. A value with more places is refused, never rounded."""
 
@@ -138,6 +143,10 @@ class ByValue(TypeDecorator[Enum]):
     def __init__(self, kind: type[Enum]) -> None:
         super().__init__()
         self.kind = kind
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Text that sorts by code point."""
+        return dialect.type_descriptor(Text() if dialect.name == "sqlite" else Text(collation="C"))
 
     def process_bind_param(self, value: Enum | None, dialect: Dialect) -> str | None:
         """The stored form; a plain value of the Enum is taken too."""

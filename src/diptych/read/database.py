@@ -9,34 +9,33 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from importlib.resources import files
-from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from diptych.errors import BadDatabase, Unavailable
-from diptych.read.sqlite import url_of
-from diptych.store.location import place_for
+from diptych.read.engines import Engines, engines_for
 
 SCHEMA_VERSION = 1
-READERS, MORE_READERS = 8, 32  # more where queries hold several snapshots at once
-PATIENCE_S = 2.0
 MEMORY = "sqlite:///:memory:"
+_LOOK_AGAIN_S = 0.05
+_MANY = 1_000  # as many as its pool of connections lets
 
 
 class ReadDatabase:
     """Where read models and their checkpoints rest; made by `open_read_db`."""
 
-    def __init__(self, name: str, readers: AsyncEngine, writer: AsyncEngine) -> None:
-        self._name, self._readers, self._writer = name, readers, writer
-        self._one_writer = asyncio.Lock()
+    def __init__(self, engines: Engines) -> None:
+        self._engines = engines
+        self._turns = asyncio.Semaphore(1 if engines.one_writer else _MANY)
 
     @property
     def dialect_name(self) -> str:
         """Which SQL it speaks."""
-        return self._writer.dialect.name
+        return self._engines.writer.dialect.name
 
     @asynccontextmanager
     async def acquire(self) -> AsyncIterator[AsyncConnection]:
@@ -58,9 +57,8 @@ class ReadDatabase:
         Raises:
             Unavailable: The database is away.
         """
-        with self._translated():
-            async with self._readers.connect() as connection:
-                yield connection
+        async with self._connected(self._engines.readers) as connection:
+            yield connection
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:
@@ -72,25 +70,60 @@ class ReadDatabase:
         Raises:
             Unavailable: The database is away; nothing was written.
         """
-        async with self._one_writer:
-            with self._translated():
-                async with self._writer.connect() as connection:
-                    try:
-                        yield connection
-                        await connection.commit()
-                    except OperationalError:
-                        # What is wrong may be in the connection: one opened while the file was read-only stays so.
-                        await connection.invalidate()
-                        raise
+        async with self._turns, self._connected(self._engines.writer) as connection:
+            try:
+                yield connection
+                await connection.commit()
+            except OperationalError:
+                # What is wrong may be in the connection: one opened while the file was read-only stays so.
+                await connection.invalidate()
+                raise
+
+    async def snapshots_end(self, timeout_s: float) -> bool:
+        """
+        Wait until every snapshot that is open now has ended; False when the time was up before.
+
+        A table that is dropped is gone at once for PostgreSQL's snapshots; SQLite's keep it.
+        """
+        if self._engines.older_snapshots is None:
+            return True
+        deadline = asyncio.get_running_loop().time() + timeout_s
+        async with self._connected(self._engines.writer) as connection:
+            now = (await connection.execute(text("SELECT clock_timestamp()"))).scalar_one()
+            while (await connection.execute(self._engines.older_snapshots, {"now": now})).scalar_one():
+                if asyncio.get_running_loop().time() > deadline:
+                    return False
+                await connection.rollback()
+                await asyncio.sleep(_LOOK_AGAIN_S)
+        return True
+
+    @asynccontextmanager
+    async def _connected(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+        with self._translated():
+            connection = await self._connection(engine)
+            try:
+                yield connection
+            finally:
+                await asyncio.shield(connection.close())
+
+    async def _connection(self, engine: AsyncEngine) -> AsyncConnection:
+        try:
+            return await engine.connect()
+        except OSError as error:  # on the way to a server; one in a handler of a projection is its own affair
+            raise self._away(error) from error
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
         """Errors that mean *away* as `Unavailable`; the others as they are."""
         try:
             yield
-        except (OperationalError, PoolTimeoutError) as error:
-            cause = error.orig if isinstance(error, DBAPIError) else error
-            raise Unavailable(f"the read database {self._name} can't be used now: {cause}") from error
+        except (DBAPIError, PoolTimeoutError) as error:
+            if not self._engines.is_away(error):
+                raise
+            raise self._away(error.orig if isinstance(error, DBAPIError) else error) from error
+
+    def _away(self, cause: BaseException | None) -> Unavailable:
+        return Unavailable(f"the read database {self._engines.name} can't be used now: {cause}")
 
 
 @asynccontextmanager
@@ -99,8 +132,8 @@ async def open_read_db(url: str) -> AsyncIterator[ReadDatabase]:
     Open a read database for as long as the block runs; it is made where there is none.
 
     Args:
-        url: `sqlite:///relative.db`, `sqlite:////absolute.db`, or `sqlite:///:memory:`
-            for one that goes when the block ends.
+        url: `sqlite:///relative.db`, `sqlite:////absolute.db`, `sqlite:///:memory:` for one that
+            goes when the block ends, or `postgresql://user@host:port/database`.
 
     Raises:
         BadDatabase: The URL names nothing that can be opened, or a schema of newer code.
@@ -110,40 +143,39 @@ async def open_read_db(url: str) -> AsyncIterator[ReadDatabase]:
             async with open_read_db(f"sqlite:///{folder}/read.db") as read_db:
                 yield read_db
         return
-    path = _path(url)
-    readers = create_async_engine(
-        url_of(path, query_only=True), pool_size=READERS, max_overflow=MORE_READERS, pool_timeout=PATIENCE_S
-    )
-    writer = create_async_engine(url_of(path, query_only=False), pool_size=1, max_overflow=0)
+    engines = engines_for(url)
     try:
-        read_db = ReadDatabase(str(path), readers, writer)
-        await _create_schema(read_db)
+        read_db = ReadDatabase(engines)
+        await _create_schema(read_db, engines)
         yield read_db
     finally:
-        await readers.dispose()
-        await writer.dispose()
+        await engines.dispose()
 
 
-def _path(url: str) -> Path:
-    scheme, slashes, path = url.partition(":///")
-    if scheme != "sqlite" or not slashes or not path:
-        raise BadDatabase(f"{url!r} is no read database: write sqlite:///relative.db or sqlite:////absolute.db")
-    return Path(place_for(path))
-
-
-async def _create_schema(read_db: ReadDatabase) -> None:
+async def _create_schema(read_db: ReadDatabase, engines: Engines) -> None:
     """Bring the schema to this code's version, one numbered file after another."""
     try:
         async with read_db.begin() as connection:
-            found = (await connection.exec_driver_sql("PRAGMA user_version")).scalar_one()
+            found = await engines.schema_version(connection)
             if found > SCHEMA_VERSION:
                 raise BadDatabase(
                     f"the read database has schema {found}, this code knows {SCHEMA_VERSION}: use newer code with it"
                 )
             for number in range(found + 1, SCHEMA_VERSION + 1):
-                script = files("diptych.read").joinpath("sql", "sqlite", f"schema_{number:04}.sql").read_text("utf-8")
-                await connection.exec_driver_sql(f"{script}; PRAGMA user_version = {number}")
+                await _run_script(connection, _script(read_db.dialect_name, number))
+                await engines.set_schema_version(connection, number)
     except Unavailable as error:
         if "not a database" in str(error):
             raise BadDatabase(f"the file is no SQLite database: {error}") from error
         raise
+
+
+def _script(dialect: str, number: int) -> str:
+    return files("diptych.read").joinpath("sql", dialect, f"schema_{number:04}.sql").read_text("utf-8")
+
+
+async def _run_script(connection: AsyncConnection, script: str) -> None:
+    """One statement after another: not every driver takes several at once."""
+    for statement in script.split(";\n"):
+        if statement.strip():
+            await connection.exec_driver_sql(statement)

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
-from sqlalchemy import ColumnElement, Select, Table, and_, func, or_, select, text
+from sqlalchemy import ColumnElement, Select, Table, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from diptych.codec import check
 from diptych.errors import InvalidQuery, Malformed, NotStorable
 from diptych.read.page import Cursor, PaginatedResult, digest_of
-from diptych.read.search import fts5
-from diptych.read.shape import POSITION, ROW, Shape
+from diptych.read.search import found_in
+from diptych.read.shape import POSITION, Shape
 
 Row = TypeVar("Row")
 PAGES, PAGE_SIZES = range(1, 1_000_000_001), range(1, 101)
@@ -111,7 +111,7 @@ class ReadModel(Generic[Row]):
         if after is not None:
             after.check(order.text, digest)
         async with self.snapshot() as at:
-            matching = self._matching(at.table, filters, search)
+            matching = self._matching(at.table, filters, search, at.conn.dialect.name)
             if matching is None:
                 return PaginatedResult([], 0 if after is None else None, page, page_size)
             total = None if after else await _count(at, matching)
@@ -149,7 +149,7 @@ class ReadModel(Generic[Row]):
         return Order(order_by, column, descending=order_by.startswith("-"))
 
     def _matching(
-        self, table: Table, filters: Mapping[str, Any], search: str | None
+        self, table: Table, filters: Mapping[str, Any], search: str | None, dialect: str
     ) -> list[ColumnElement[bool]] | None:
         """The conditions; None where nothing can match."""
         conditions: list[ColumnElement[bool]] = [table.c[name] == value for name, value in filters.items()]
@@ -157,12 +157,8 @@ class ReadModel(Generic[Row]):
             return conditions
         if not self._source.shape.searched:
             raise InvalidQuery(f"{self._source.name} has no searched columns: mark one as Searched[str]")
-        query = fts5(search)
-        if query is None:
-            return None
-        rows = f'SELECT rowid FROM "{table.name}_search" WHERE "{table.name}_search" MATCH :words'
-        conditions.append(text(f'"{table.name}".{ROW} IN ({rows})').bindparams(words=query))  # type: ignore[arg-type]
-        return conditions
+        words = found_in(table, search, dialect)
+        return None if words is None else [*conditions, words]
 
     def _select(
         self, table: Table, matching: list[ColumnElement[bool]], order: Order, after: Cursor | None

@@ -21,12 +21,14 @@ from diptych.read.projector import projector
 from diptych.read.runner import BATCH_EVENTS, back_off_s
 from diptych.read.wait import Watcher
 
+SNAPSHOTS_S = 5.0
 _logger = logging.getLogger("diptych.projection")
 
 
 async def prepare(event_store: EventStore, read_db: ReadDatabase, projection: AnyProjection) -> Generation:
     """The generation to keep in step: the served one, or a first one with new tables."""
     async with read_db.begin() as connection:
+        await checkpoint.take_turns(connection, projection.name)
         found = await checkpoint.served(connection, projection.name, projection.version)
         of = found.of if found else Generation(projection.name, projection.version)
         if await checkpoint.add(connection, of, event_store.identity):
@@ -69,6 +71,9 @@ async def rebuild(
 
 async def drop_all_but(read_db: ReadDatabase, projection: AnyProjection, kept: Generation) -> None:
     """Remove every other generation of a version, those too that an earlier crash left behind."""
+    if not await read_db.snapshots_end(SNAPSHOTS_S):
+        _logger.warning("what %s served before is still read: its tables stay until the next rebuild", projection.name)
+        return
     async with read_db.snapshot() as connection:
         every = [each.of for each in await checkpoint.all_of(connection)]
     for of in every:
@@ -79,6 +84,7 @@ async def drop_all_but(read_db: ReadDatabase, projection: AnyProjection, kept: G
 async def drop(read_db: ReadDatabase, projection: AnyProjection, of: Generation) -> None:
     """Remove a generation, tables and bookkeeping; one that is served stays."""
     async with read_db.begin() as connection:
+        await checkpoint.take_turns(connection, of.projection)
         served = await checkpoint.served(connection, of.projection, of.version)
         if served is None or served.of != of:
             await projector(projection, of).drop(connection)
@@ -89,6 +95,7 @@ async def _begin(
     event_store: EventStore, read_db: ReadDatabase, projection: AnyProjection
 ) -> tuple[Generation, Generation]:
     async with read_db.begin() as connection:
+        await checkpoint.take_turns(connection, projection.name)
         found = await checkpoint.served(connection, projection.name, projection.version)
         if found is None:
             raise NotServed(projection.name, projection.version)
@@ -133,7 +140,8 @@ async def _give_up(read_db: ReadDatabase, projection: AnyProjection, new: Genera
 async def _switch(event_store: EventStore, read_db: ReadDatabase, old: Generation, new: Generation) -> bool:
     """Point queries at the new generation, unless the old one is ahead of it."""
     async with read_db.begin() as connection:
-        served, built = await checkpoint.get(connection, old), await checkpoint.get(connection, new)
+        await checkpoint.take_turns(connection, new.projection)
+        served, built = await checkpoint.hold(connection, old), await checkpoint.hold(connection, new)
         if served is None or built is None:
             raise NotServed(new.projection, new.version)
         # What was built from another log, or from a future that was lost, can't be caught up with.

@@ -8,6 +8,15 @@ user types never reaches the query language: only words of that form do.
 
 import re
 import unicodedata
+from collections.abc import Sequence
+
+from sqlalchemy import ColumnElement, Table, cast, literal_column, text
+from sqlalchemy.dialects.postgresql import TSQUERY
+
+from diptych.read.shape import ROW, WORDS
+
+MAX_WORD = 255  # a longer one is known by its beginning
+LAST_PLACE = 16_383  # as far as PostgreSQL counts
 
 _WORD = re.compile(r"[^\W_]+")
 _BETWEEN_WORDS = {code: " " for code in range(128) if not chr(code).isalnum()}  # the same for ASCII, and faster
@@ -17,10 +26,14 @@ _TERM = re.compile(r'"([^"]*)"?|(\S+)')
 def words(text: str) -> list[str]:
     """The words of a text, folded: "Queso Cabrálés" gives queso and cabrales."""
     if text.isascii():
-        return text.lower().translate(_BETWEEN_WORDS).split()
+        return _short(text.lower().translate(_BETWEEN_WORDS).split())
     decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     text = "".join(character for character in decomposed if not unicodedata.combining(character))
-    return _WORD.findall(text.lower())
+    return _short(_WORD.findall(text.lower()))
+
+
+def _short(found: list[str]) -> list[str]:
+    return found if all(len(word) <= MAX_WORD for word in found) else [word[:MAX_WORD] for word in found]
 
 
 def terms(query: str) -> list[list[str]]:
@@ -40,3 +53,28 @@ def fts5(query: str) -> str | None:
     if not found:
         return None
     return " AND ".join(found) + ("*" if ends_open(query) else "")
+
+
+def tsquery(query: str) -> str | None:
+    """The same for PostgreSQL, in a form that no parser of its own looks at."""
+    found = [" <-> ".join(f"'{word}'" for word in term) for term in terms(query)]
+    if not found:
+        return None
+    return " & ".join(f"({term})" for term in [*found[:-1], found[-1] + (":*" if ends_open(query) else "")])
+
+
+def tsvector(found: Sequence[str]) -> str:
+    """What a search on PostgreSQL looks through: words, each with its place."""
+    return " ".join(f"'{word}':{min(place, LAST_PLACE)}" for place, word in enumerate(found, 1))
+
+
+def found_in(table: Table, query: str, dialect: str) -> ColumnElement[bool] | None:
+    """Whether a row of *table* has what a search asks for; None where it asks for nothing."""
+    if dialect == "sqlite":
+        if (asked := fts5(query)) is None:
+            return None
+        rows = f'SELECT rowid FROM "{table.name}_search" WHERE "{table.name}_search" MATCH :words'
+        return literal_column(f'"{table.name}".{ROW}').in_(text(rows).bindparams(words=asked))
+    if (asked := tsquery(query)) is None:
+        return None
+    return table.c[WORDS].op("@@", is_comparison=True)(cast(asked, TSQUERY))

@@ -25,21 +25,24 @@ from sqlalchemy import (
     Index,
     MetaData,
     Numeric,
+    String,
     Table,
     Text,
     Uuid,
 )
+from sqlalchemy import Enum as Enumerated
+from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.types import TypeEngine
 
 from diptych.errors import BadProjection
-from diptych.read.columns import Amount, AsJson, ByValue, Day, Mark, Scale, UtcTime
+from diptych.read.columns import Amount, AsJson, ByValue, Day, Mark, Scale, UtcTime, code_point_text
 
 POSITION = "_position"
 WORDS = "_words"
 ROW = "_row"
 
 _PLAIN: dict[Any, Callable[[], TypeEngine[Any]]] = {
-    str: Text,
+    str: code_point_text,
     int: BigInteger,
     float: Double,
     bool: Boolean,
@@ -128,7 +131,7 @@ class Shape:
         ]
         hidden: list[Column[Any]] = [Column(POSITION, BigInteger, nullable=False)]
         if self.searched:
-            hidden.append(Column(WORDS, Text, nullable=False))
+            hidden.append(Column(WORDS, Text().with_variant(TSVECTOR(), "postgresql"), nullable=False))
         return Table(name, metadata, *own, *hidden)
 
     def indexes(self, table: Table) -> list[Index]:
@@ -203,6 +206,8 @@ def _declared(column: Column[Any]) -> ColumnShape:
         kind = UtcTime()
     elif isinstance(kind, Date):
         kind = Day()
+    elif isinstance(kind, String) and not isinstance(kind, Enumerated):
+        kind = code_point_text()
     roles = {Mark.KEY: column.primary_key, Mark.INDEXED: column.index, Mark.SEARCHED: column.info.get("searched")}
     marks = frozenset(mark for mark, wanted in roles.items() if wanted)
     return ColumnShape(column.name, kind.python_type, bool(column.nullable), marks, kind)

@@ -5,9 +5,9 @@ Indexes and search come last: a first build or a rebuild makes its rows without
 them, and has them all at once when it is served.
 """
 
-from sqlalchemy import Column, Integer, MetaData, Table, UniqueConstraint, inspect
+from sqlalchemy import Column, Index, Integer, MetaData, Table, UniqueConstraint, inspect
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.schema import CreateIndex
+from sqlalchemy.schema import CreateIndex, DropTable
 
 from diptych.read.shape import ROW, WORDS, Shape
 
@@ -16,7 +16,7 @@ async def create_tables(connection: AsyncConnection, shape: Shape, name: str) ->
     """Make a shape's table, without what only queries need."""
     metadata = MetaData()
     table = shape.table(name, metadata)
-    if shape.searched:
+    if shape.searched and _is_sqlite(connection):
         metadata = MetaData()
         _with_row_number(shape, table, metadata)
     await connection.run_sync(metadata.create_all)
@@ -24,18 +24,37 @@ async def create_tables(connection: AsyncConnection, shape: Shape, name: str) ->
 
 async def create_indexes(connection: AsyncConnection, shape: Shape, name: str) -> None:
     """Make a table's secondary indexes and the index of its words, unless they are there."""
-    for index in shape.indexes(shape.table(name, MetaData())):
+    table = shape.table(name, MetaData())
+    indexes = shape.indexes(table)
+    if shape.searched and not _is_sqlite(connection):
+        indexes.append(Index(_search(name), table.c[WORDS], postgresql_using="gin"))
+    for index in indexes:
         await connection.execute(CreateIndex(index, if_not_exists=True))
-    if shape.searched and not await connection.run_sync(lambda sync: inspect(sync).has_table(_search(name))):
+    if shape.searched and _is_sqlite(connection) and not await _has_table(connection, _search(name)):
         for statement in _search_ddl(name):
             await connection.exec_driver_sql(statement)
 
 
 async def drop_tables(connection: AsyncConnection, shape: Shape, name: str) -> None:
     """Remove a shape's table with all that belongs to it."""
-    if shape.searched:
+    if shape.searched and _is_sqlite(connection):
         await connection.exec_driver_sql(f'DROP TABLE IF EXISTS "{_search(name)}"')
-    await connection.exec_driver_sql(f'DROP TABLE IF EXISTS "{name}"')
+    await connection.execute(DropTable(shape.table(name, MetaData()), if_exists=True))
+
+
+async def _has_table(connection: AsyncConnection, name: str) -> bool:
+    return await connection.run_sync(lambda sync: inspect(sync).has_table(name))
+
+
+def _is_sqlite(connection: AsyncConnection) -> bool:
+    return connection.dialect.name == "sqlite"
+
+
+def _search(name: str) -> str:
+    return f"{name}_search"
+
+
+# FTS5, the search of SQLite
 
 
 def _with_row_number(shape: Shape, table: Table, metadata: MetaData) -> Table:
@@ -43,10 +62,6 @@ def _with_row_number(shape: Shape, table: Table, metadata: MetaData) -> Table:
     columns = [Column(column.name, column.type, nullable=column.nullable) for column in table.columns]
     row = Column(ROW, Integer, primary_key=True)
     return Table(table.name, metadata, row, *columns, UniqueConstraint(shape.key.name, name=f"{table.name}_key"))
-
-
-def _search(name: str) -> str:
-    return f"{name}_search"
 
 
 def _search_ddl(name: str) -> list[str]:

@@ -76,6 +76,7 @@ class Rebuilding(ReadDatabaseCase):
         async with read_db.begin() as connection:  # the other worker's process is gone
             gone = {"owner": f"{gethostname()}/999999999/x"}
             await connection.execute(text("UPDATE diptych_checkpoint SET owner = :owner"), gone)
+        CountingAccounts.folded = 0
         counting = System(event_store, read_db, CountingAccounts)
         await counting.synchronizer.rebuild_projection("accounts")
 

@@ -70,16 +70,6 @@ class Transacting(ReadDatabaseCase):
     async def test_more_readers_than_connections_wait_their_turn(self, numbered: ReadDatabase) -> None:
         assert await asyncio.gather(*(numbers_in(numbered) for _ in range(100))) == [[]] * 100
 
-    async def test_writers_take_turns(self, numbered: ReadDatabase) -> None:
-        async def write() -> None:
-            async with numbered.begin() as connection:
-                there = await numbers(connection)
-                await connection.execute(INSERT, {"a": len(there)})
-
-        await asyncio.gather(*(write() for _ in range(20)))
-
-        assert await numbers_in(numbered) == list(range(20))
-
 
 async def numbers_in(read_db: ReadDatabase) -> list[int]:
     """What a new snapshot sees."""

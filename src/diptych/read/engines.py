@@ -1,0 +1,175 @@
+"""
+Make the engines of a read database: what SQLAlchemy reads with, what it writes with, and how databases differ.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from sqlalchemy import DateTime, TextClause, bindparam, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from diptych.errors import BadDatabase
+from diptych.read.sqlite import url_of
+from diptych.store.location import place_for
+
+READERS, MORE_READERS = 8, 32  # more where queries hold several snapshots at once
+WRITERS = 8
+PATIENCE_S = 2.0
+STATEMENT_S = 30.0
+APPLICATION = "diptych-read"
+ALLOWED = "sqlite:///relative.db, sqlite:////absolute.db or postgresql://user@host:port/database"
+
+# By SQLSTATE: connection lost, resources exhausted, the server stopping or starting, locks and time-outs.
+_PASSING_CLASSES = ("08", "53", "57", "58")
+_PASSING = {"25006", "25P03", "40001", "40P01", "55P03", "XX000"}
+
+
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """
+    How one read database is reached.
+
+    Attributes:
+        name: What it is called in messages: nothing secret.
+        one_writer: Whether it takes one writing transaction at a time.
+        is_away: Whether an error of the driver says that it can't be used now.
+        schema_version: Which schema its tables have, 0 for none; nobody else can change it until the transaction ends.
+        set_schema_version: Note which they have now.
+        older_snapshots: Asks whether one is open that began before `:now`; None where a dropped table stays in them.
+    """
+
+    name: str
+    readers: AsyncEngine
+    writer: AsyncEngine
+    one_writer: bool
+    is_away: Callable[[BaseException], bool]
+    schema_version: Callable[[AsyncConnection], Awaitable[int]]
+    set_schema_version: Callable[[AsyncConnection, int], Awaitable[None]]
+    older_snapshots: TextClause | None = None
+
+    async def dispose(self) -> None:
+        """Close every connection."""
+        await self.readers.dispose()
+        await self.writer.dispose()
+
+
+def engines_for(url: str) -> Engines:
+    """
+    The engines of the read database that a URL names.
+
+    Raises:
+        BadDatabase: The URL names none, or one whose driver isn't installed.
+    """
+    scheme, separator, rest = url.partition("://")
+    if scheme == "sqlite" and rest.startswith("/") and len(rest) > 1:
+        return _sqlite(Path(place_for(rest[1:])))
+    if scheme in {"postgresql", "postgres"} and separator:
+        return _postgres(url)
+    raise BadDatabase(f"{url!r} is no read database: write {ALLOWED}")
+
+
+# SQLite
+
+
+def _sqlite(path: Path) -> Engines:
+    return Engines(
+        str(path),
+        create_async_engine(
+            url_of(path, query_only=True), pool_size=READERS, max_overflow=MORE_READERS, pool_timeout=PATIENCE_S
+        ),
+        create_async_engine(url_of(path, query_only=False), pool_size=1, max_overflow=0),
+        one_writer=True,
+        is_away=lambda error: isinstance(error, OperationalError | PoolTimeoutError),
+        schema_version=_user_version,
+        set_schema_version=_set_user_version,
+    )
+
+
+async def _user_version(connection: AsyncConnection) -> int:
+    version: int = (await connection.exec_driver_sql("PRAGMA user_version")).scalar_one()
+    return version
+
+
+async def _set_user_version(connection: AsyncConnection, version: int) -> None:
+    await connection.exec_driver_sql(f"PRAGMA user_version = {version}")
+
+
+# PostgreSQL
+
+
+def _postgres(url: str) -> Engines:
+    try:
+        target = make_url(url).set(drivername="postgresql+asyncpg")
+        name = f"{target.host or dict(target.query).get('host', '')}/{target.database}"
+        # Arrays are planned for the table as it is: a plan made while it was small would stay for ever.
+        settings = {"application_name": APPLICATION, "jit": "off", "plan_cache_mode": "force_custom_plan"}
+        settings |= {key: str(value) for key, value in target.query.items() if key not in _OF_THE_DRIVER}
+        target = target.set(query={key: value for key, value in target.query.items() if key in _OF_THE_DRIVER})
+        connect = {"server_settings": settings, "timeout": PATIENCE_S, "command_timeout": STATEMENT_S}
+        readers = create_async_engine(
+            target,
+            connect_args=connect,
+            isolation_level="REPEATABLE READ",
+            execution_options={"postgresql_readonly": True},
+            pool_size=READERS,
+            max_overflow=MORE_READERS,
+            pool_timeout=PATIENCE_S,
+        )
+        writer = create_async_engine(
+            target, connect_args=connect, pool_size=WRITERS, max_overflow=MORE_READERS, pool_timeout=PATIENCE_S
+        )
+    except ModuleNotFoundError as error:
+        raise BadDatabase(f"{error.name} is missing: install diptych[postgres] for read models there") from error
+    except (ArgumentError, ValueError) as error:
+        raise BadDatabase(f"{url!r} is no read database ({error}): write {ALLOWED}") from error
+    return Engines(
+        name,
+        readers,
+        writer,
+        one_writer=False,
+        is_away=_is_away,
+        schema_version=_noted_version,
+        set_schema_version=_note_version,
+        older_snapshots=_older_snapshots(),
+    )
+
+
+_OF_THE_DRIVER = {"host", "port", "ssl", "sslmode"}
+
+
+def _is_away(error: BaseException) -> bool:
+    if isinstance(error, PoolTimeoutError):
+        return True
+    if not isinstance(error, DBAPIError):
+        return False
+    state = getattr(error.orig, "sqlstate", None) or ""
+    passes = state.startswith(_PASSING_CLASSES) or state in _PASSING
+    # A table that was dropped and made anew under one name: the next try asks again what it looks like.
+    return passes or error.connection_invalidated or "cached statement plan" in str(error.orig) or _was_cut(error)
+
+
+def _was_cut(error: DBAPIError) -> bool:
+    """The connection ended under the statement, or never came to be."""
+    return isinstance(error.orig, OSError | TimeoutError) or "connection" in str(error.orig).lower()
+
+
+def _older_snapshots() -> TextClause:
+    sql = files("diptych.read").joinpath("sql", "postgresql", "older_snapshots.sql").read_text("utf-8")
+    return text(sql).bindparams(bindparam("now", type_=DateTime(timezone=True)))
+
+
+async def _noted_version(connection: AsyncConnection) -> int:
+    await connection.execute(text("SELECT pg_advisory_xact_lock(1147761781, hashtext(current_schema()))"))
+    if (await connection.execute(text("SELECT to_regclass('diptych_read')"))).scalar_one() is None:
+        return 0
+    found: int | None = (await connection.execute(text("SELECT schema_version FROM diptych_read"))).scalar_one_or_none()
+    return found or 0
+
+
+async def _note_version(connection: AsyncConnection, version: int) -> None:
+    await connection.execute(text("DELETE FROM diptych_read"))
+    await connection.execute(text("INSERT INTO diptych_read (schema_version) VALUES (:version)"), {"version": version})

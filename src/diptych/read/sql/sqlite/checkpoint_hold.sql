@@ -1,0 +1,6 @@
+-- One projection's bookkeeping; nobody else can write while this transaction is open.
+-- Relies on the primary key.
+SELECT projection, version, generation, position, event_id, log_id, incarnation,
+       epoch, owner, lease_until, state, error, error_position, since
+FROM diptych_checkpoint
+WHERE projection = :projection AND version = :version AND generation = :generation;
