@@ -13,7 +13,7 @@ from diptych.log import EventStore
 from diptych.read.columns import Key
 from diptych.read.database import ReadDatabase
 from diptych.read.model import ReadModel
-from diptych.read.projection import Projection, TableProjection, Transaction, TwoRoundProjection, checked
+from diptych.read.projection import AnyProjection, Projection, TableProjection, Transaction, TwoRoundProjection, checked
 from diptych.read.synchronizer import ReadModelSynchronizer
 from diptych.read.view import Gate, ServedTable
 
@@ -112,9 +112,10 @@ class Journal(Projection[Paid]):
 
 class System:
     def __init__(self, event_store: EventStore, read_db: ReadDatabase, *projections: Any) -> None:
-        self.event_store, self.read_db = event_store, read_db
-        self.projections = [checked(projection) for projection in projections]
-        self.synchronizer = ReadModelSynchronizer(event_store, read_db, self.projections)
+        self.event_store: EventStore = event_store
+        self.read_db: ReadDatabase = read_db
+        self.projections: list[AnyProjection] = [checked(projection) for projection in projections]
+        self.synchronizer: ReadModelSynchronizer = ReadModelSynchronizer(event_store, read_db, self.projections)
 
     async def append(self, *events: Event, stream: str = "s") -> int:
         appended = await self.event_store.append_events(stream_id=stream, stream_type="S", events=events)

@@ -2,7 +2,7 @@
 
 import asyncio
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 from sqlalchemy import BigInteger, Column, MetaData, Numeric, Table, Text, select
@@ -30,7 +30,7 @@ from diptych.testing.conformance.read_case import ReadDatabaseCase
 
 
 class Balances(TableProjection[dict[str, Any], Opened | Paid]):
-    table = Table(
+    table: ClassVar[Table | None] = Table(
         "balances",
         MetaData(),
         Column("account", Text, primary_key=True),
@@ -57,7 +57,9 @@ class SlimAccounts(TableProjection[Slim, Paid]):
 
 
 class InPlace(TableProjection[dict[str, Any], Paid]):
-    table = Table("in_place", MetaData(), Column("account", Text, primary_key=True), Column("total", BigInteger))
+    table: ClassVar[Table | None] = Table(
+        "in_place", MetaData(), Column("account", Text, primary_key=True), Column("total", BigInteger)
+    )
 
     def evolve(self, row: dict[str, Any] | None, event: RecordedEvent[Paid]) -> dict[str, Any] | None:
         row = row or {"account": event.data.account, "total": 0}

@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 from socket import gethostname
+from typing import ClassVar
 
 import pytest
 from sqlalchemy import inspect, text
@@ -33,8 +34,8 @@ from diptych.testing.conformance.read_case import ReadDatabaseCase
 class CountingAccounts(Accounts):
     """Accounts that count the events they are folded from."""
 
-    name = "accounts"
-    folded = 0
+    name: ClassVar[str] = "accounts"
+    folded: ClassVar[int] = 0
 
     def evolve(self, row: Account | None, event: RecordedEvent[AccountEvent]) -> Account | None:
         CountingAccounts.folded += 1

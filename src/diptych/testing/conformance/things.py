@@ -70,7 +70,8 @@ FULL = Thing(
 class Fixed:
     """Things in one table, at position 100."""
 
-    shape, name = SHAPE, "things"
+    shape: Shape = SHAPE
+    name: str = "things"
 
     def __init__(self, read_db: ReadDatabase) -> None:
         self.read_db = read_db
@@ -83,8 +84,9 @@ class Fixed:
 
 class Things:
     def __init__(self, read_db: ReadDatabase) -> None:
-        self.read_db, self.model = read_db, ReadModel[Thing](Fixed(read_db))
-        self.statements = Statements(SHAPE, "things_v1")
+        self.read_db: ReadDatabase = read_db
+        self.model: ReadModel[Thing] = ReadModel(Fixed(read_db))
+        self.statements: Statements = Statements(SHAPE, "things_v1")
 
     async def put(self, *rows: Thing, position: int = 1) -> None:
         async with self.read_db.begin() as connection:
