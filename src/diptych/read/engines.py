@@ -158,13 +158,12 @@ def _was_cut(error: DBAPIError) -> bool:
 
 
 def _older_snapshots() -> TextClause:
-    sql = files("diptych.read").joinpath("sql", "postgresql", "older_snapshots.sql").read_text("utf-8")
-    return text(sql).bindparams(bindparam("now", type_=DateTime(timezone=True)))
+    return text(_sql("older_snapshots")).bindparams(bindparam("now", type_=DateTime(timezone=True)))
 
 
 async def _noted_version(connection: AsyncConnection) -> int:
     await connection.execute(text("SELECT pg_advisory_xact_lock(1147761781, hashtext(current_schema()))"))
-    if (await connection.execute(text("SELECT to_regclass('diptych_read')"))).scalar_one() is None:
+    if not (await connection.execute(text(_sql("has_tables")))).scalar_one():
         return 0
     found: int | None = (await connection.execute(text("SELECT schema_version FROM diptych_read"))).scalar_one_or_none()
     return found or 0
@@ -173,3 +172,7 @@ async def _noted_version(connection: AsyncConnection) -> int:
 async def _note_version(connection: AsyncConnection, version: int) -> None:
     await connection.execute(text("DELETE FROM diptych_read"))
     await connection.execute(text("INSERT INTO diptych_read (schema_version) VALUES (:version)"), {"version": version})
+
+
+def _sql(name: str) -> str:
+    return files("diptych.read").joinpath("sql", "postgresql", f"{name}.sql").read_text("utf-8")

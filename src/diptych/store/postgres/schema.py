@@ -62,7 +62,7 @@ async def _check_server(connection: Connection, server: Server) -> None:
 
 
 async def _identity(connection: Connection) -> Any | None:
-    if await connection.fetchval("SELECT to_regclass('diptych_log')") is None:
+    if not await connection.fetchval(_SQL["has_log"]):
         return None
     rows = await connection.fetch(_SQL["identity"])
     return rows[0] if rows else None

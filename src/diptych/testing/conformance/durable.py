@@ -1,6 +1,7 @@
 """What outlives the store that wrote it, and what two stores on one log see of each other."""
 
 import asyncio
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -67,6 +68,12 @@ class Sharing(StoreCase):
     async def test_both_are_the_same_log(self, tmp_path: Path) -> None:
         async with self.open_store(tmp_path) as one, self.open_store(tmp_path) as other:
             assert one.identity == other.identity
+
+    async def test_many_that_begin_a_log_at_once_begin_the_same(self, tmp_path: Path) -> None:
+        async with AsyncExitStack() as stack:
+            stores = await asyncio.gather(*[stack.enter_async_context(self.open_store(tmp_path)) for _ in range(8)])
+
+            assert len({store.identity for store in stores}) == 1
 
     async def test_each_sees_what_the_other_answered(self, tmp_path: Path) -> None:
         async with self.open_store(tmp_path) as one, self.open_store(tmp_path) as other:
