@@ -1,4 +1,4 @@
-"""Run benchmarks by name: `python -m benchmarks [NAME …] [--backend sqlite] [--scale N] [--json]`."""
+"""Run benchmarks by name: `python -m benchmarks [NAME …] [--backend sqlite|postgres] [--scale N] [--json]`."""
 
 import argparse
 import asyncio
@@ -23,7 +23,7 @@ def main() -> None:
     """Measure what was named, or everything, and print a row for each comparison."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("name", nargs="*", help=f"of {', '.join(BENCHMARKS)}; none for all")
-    parser.add_argument("--backend", default="sqlite", choices=["sqlite"], help="where the log rests")
+    parser.add_argument("--backend", default="sqlite", choices=["sqlite", "postgres"], help="where the log rests")
     parser.add_argument("--scale", type=float, default=1.0, help="how much to do, 1 is the usual")
     parser.add_argument("--json", action="store_true", help="an object a row")
     options = parser.parse_args()

@@ -2,45 +2,39 @@
 Appends of one event to new streams, 64 in flight: the event store beside plain INSERTs, and beside `eventsourcing`.
 
 Plain INSERTs are one connection that commits each event in a transaction of its
-own. All sides sync every commit to the disk.
+own. All sides sync every commit to the disk. PostgreSQL is in `append_postgres`.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
 import apsw
 
+from benchmarks import append_postgres
 from benchmarks.compare import Result, compare
-from benchmarks.eventsourcing_side import saver
-from diptych import Event, new_id, open_store
+from benchmarks.eventsourcing_side import on_sqlite
+from benchmarks.notes import appending
+from diptych import new_id
 
 IN_FLIGHT = 64
 
 
-class Noted(Event):
-    """A small fact."""
-
-    text: str
-    number: int
-
-
 async def run(backend: str, scale: float) -> list[Result]:
     """Events a second, ours and plain INSERTs."""
-    if backend != "sqlite":
-        raise SystemExit(f"append: no other side for {backend!r}; known is sqlite")
+    if backend == "postgres":
+        return await append_postgres.run(scale)
     with TemporaryDirectory() as folder:
-        async with _store(Path(folder) / "ours.db") as ours:
+        async with appending(f"sqlite:///{folder}/ours.db") as ours:
             return await _rows(Path(folder), ours, int(20_000 * scale), int(500 * scale))
 
 
 async def _rows(
     folder: Path, ours: Callable[[int], Awaitable[float]], ours_count: int, theirs_count: int
 ) -> list[Result]:
-    with saver(folder / "eventsourcing.db") as library:
+    with on_sqlite(folder / "eventsourcing.db") as library:
 
         async def through_the_store() -> float:
             return await ours(ours_count)
@@ -55,24 +49,6 @@ async def _rows(
             await compare(f"append/insert-{IN_FLIGHT}", through_the_store, plain, unit="events/s"),
             await compare(f"append/eventsourcing-{IN_FLIGHT}", through_the_store, through_the_library, unit="events/s"),
         ]
-
-
-@asynccontextmanager
-async def _store(path: Path) -> AsyncIterator[Callable[[int], Awaitable[float]]]:
-    async with open_store(f"sqlite:///{path}", events=[Noted]) as event_store:
-
-        async def appender(count: int) -> float:
-            async def some(share: int) -> None:
-                for number in range(share):
-                    await event_store.append_events(
-                        stream_id=f"Note-{new_id()}", stream_type="Note", events=[Noted(text="hello", number=number)]
-                    )
-
-            began = perf_counter()
-            await asyncio.gather(*(some(count // IN_FLIGHT) for _ in range(IN_FLIGHT)))
-            return count // IN_FLIGHT * IN_FLIGHT / (perf_counter() - began)
-
-        yield appender
 
 
 def _inserts(path: Path, count: int) -> float:

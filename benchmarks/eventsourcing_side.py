@@ -1,6 +1,6 @@
-"""The `eventsourcing` library as the other side: new aggregates of one event, saved from threads to a SQLite file."""
+"""The `eventsourcing` library as the other side: new aggregates of one event, saved from threads."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,11 +22,34 @@ class Note(Aggregate):
 
 
 @contextmanager
-def saver(path: Path) -> Iterator["Saver"]:
+def on_sqlite(path: Path) -> Iterator["Saver"]:
     """An application on a file of its own; SQLite's default there is synchronous=FULL, as ours."""
-    application: Application[UUID] = Application(
-        env={"PERSISTENCE_MODULE": "eventsourcing.sqlite", "SQLITE_DBNAME": str(path), "SQLITE_LOCK_TIMEOUT": "60"}
-    )
+    with _saver(
+        {"PERSISTENCE_MODULE": "eventsourcing.sqlite", "SQLITE_DBNAME": str(path), "SQLITE_LOCK_TIMEOUT": "60"}
+    ) as saver:
+        yield saver
+
+
+@contextmanager
+def on_postgres(port: int) -> Iterator["Saver"]:
+    """An application in the database `postgres` of a server on this machine."""
+    with _saver(
+        {
+            "PERSISTENCE_MODULE": "eventsourcing.postgres",
+            "POSTGRES_DBNAME": "postgres",
+            "POSTGRES_HOST": "127.0.0.1",
+            "POSTGRES_PORT": str(port),
+            "POSTGRES_USER": "postgres",
+            "POSTGRES_PASSWORD": "unused",
+            "POSTGRES_POOL_SIZE": str(THREADS),
+        }
+    ) as saver:
+        yield saver
+
+
+@contextmanager
+def _saver(settings: Mapping[str, str]) -> Iterator["Saver"]:
+    application: Application[UUID] = Application(env=settings)
     with ThreadPoolExecutor(THREADS) as threads:
         yield Saver(application, threads)
     application.close()

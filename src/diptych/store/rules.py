@@ -13,8 +13,8 @@ def check_append(append: Append) -> None:
     Refuse what no caller can mean.
 
     Raises:
-        Misuse: Nothing to commit, an empty or repeated stream, an expected version that none can be, or an id
-            that is not the append's own.
+        Misuse: Nothing to commit, an empty or repeated stream, an empty name, an expected version that none can
+            be, or an id that is not the append's own.
     """
     if append.command is None and not append.streams:
         raise Misuse("an append holds events, a command record, or both: this one holds nothing")
@@ -24,6 +24,7 @@ def check_append(append: Append) -> None:
         raise Misuse(f"append {append.id!r} names a stream without events: leave the stream out")
     for stream in append.streams:
         _check_expected(stream)
+        _check_names(stream)
     own_id = append.command.id if append.command else append.streams[0].events[0].id
     if append.id != own_id:
         raise Misuse(f"append {append.id!r} must carry the id of its command or of its first event: {own_id!r}")
@@ -68,6 +69,17 @@ def _check_expected(wanted: StreamAppend) -> None:
         f"stream {wanted.stream!r} is expected at version {expected!r}: "
         "say ANY, NO_STREAM, EXISTS or a number that is 0 or more"
     )
+
+
+def _check_names(wanted: StreamAppend) -> None:
+    for what, names in (
+        ("stream", (wanted.stream,)),
+        ("category", (wanted.category,)),
+        ("event type", [event.type for event in wanted.events]),
+        ("event id", [event.id for event in wanted.events]),
+    ):
+        if not all(names):
+            raise Misuse(f"an append to stream {wanted.stream!r} has an empty {what}: give it a name")
 
 
 def _met(expected: Expected, version: int) -> bool:

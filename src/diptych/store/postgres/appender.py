@@ -15,7 +15,7 @@ import asyncpg
 
 from diptych.errors import CommandIdReused, OutcomeUnknown, Refused, Unavailable
 from diptych.store.port import Append, CommandRecord, Outcome, StreamEnd
-from diptych.store.postgres.batch import Found, Known, Witness, arrays, found, witness_of
+from diptych.store.postgres.batch import Found, Known, Witness, found, lists, witness_of
 from diptych.store.postgres.connection import Line, explain, is_away, pause
 from diptych.store.queue import Answer
 from diptych.store.rules import check_repeat
@@ -84,7 +84,7 @@ class Appender:
 
     async def _sent(self, appends: Sequence[Append], *, synchronous: bool) -> Sent:
         patience_ms = max(1, int(self._patience_s * 1000 / 2))
-        (row,) = await self._line.fetch(_SQL["append"], synchronous, patience_ms, *arrays(appends))
+        (row,) = await self._line.fetch(_SQL["append"], synchronous, patience_ms, *lists(appends))
         self.is_alone = row["before"] == self._end
         self._end = max(row["heads"])
         answers = [await self._answer(each) for each in found(appends, row)]
@@ -133,7 +133,7 @@ class Appender:
 def outcome_of(id: str, row: Any, *, repeated: bool = True) -> Outcome:
     """The first outcome of a command, as its row tells it."""
     ends = (StreamEnd(row["stream"], row["version"], row["stream_position"]),) if row["stream"] else ()
-    command = CommandRecord(id, row["digest"], row["result"], row["stream"], row["version"])
+    command = CommandRecord(id, row["digest"], row["result"].encode(), row["stream"], row["version"])
     return Outcome(ends, row["position"], command, repeated=repeated)
 
 

@@ -1,16 +1,17 @@
 """
-Say a batch of appends as the arrays that the server's function takes, and read what it returned.
+Say a batch of appends as the lists that the server's function takes, and read what it returned.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from diptych.errors import WrongCategory, WrongVersion
-from diptych.store.port import ANY, EXISTS, NO_STREAM, Append, Expect, Expected, Outcome, StreamEnd
+from diptych.store.port import ANY, EXISTS, NO_STREAM, Append, CommandRecord, Expect, Expected, Outcome, StreamEnd
 from diptych.store.queue import Answer, Waiting
 
 MAX_VERSION = 2**63 - 1
+_DELIMITERS = (*range(0x1F, 0x1B, -1), *range(0xE000, 0xF8FF))  # of units, records, groups, files; private use
 _CODES: dict[Expect, int] = {ANY: -1, EXISTS: -2, NO_STREAM: 0}
 _APPENDED, _COMMAND_KNOWN, _EVENT_KNOWN, _WRONG_CATEGORY = range(4)
 
@@ -58,37 +59,54 @@ def without_repeats(batch: Sequence[Waiting]) -> Iterator[Sequence[Waiting]]:
     yield part
 
 
-def arrays(appends: Sequence[Append]) -> tuple[list[Any], ...]:
-    """The arguments of `diptych_append` that come from the batch, in order."""
-    commands = [append.command for append in appends]
+def lists(appends: Sequence[Append]) -> tuple[str, ...]:
+    """The arguments of `diptych_append` that come from the batch, in order: the delimiter, then the lists."""
     entries = [stream for append in appends for stream in append.streams]
     numbers = {name: number for number, name in enumerate(dict.fromkeys(entry.stream for entry in entries), 1)}
-    events = [
-        (number, stream, event)
-        for number, append in enumerate(appends, 1)
-        for stream in append.streams
-        for event in stream.events
-    ]
-    return (
-        [len(append.streams) for append in appends],
-        [command and command.id for command in commands],
-        [command and command.digest for command in commands],
-        [command and command.result for command in commands],
-        [command.stream if command else "" for command in commands],
-        [command.version if command else 0 for command in commands],
+    events = [(stream, event) for stream in entries for event in stream.events]
+    commands = [(number, append) for number, append in enumerate(appends, 1) if append.command]
+    texts = [
         list(numbers),
-        [numbers[entry.stream] for entry in entries],
         [entry.category for entry in entries],
-        [_code(entry.expected) for entry in entries],
-        [len(entry.events) for entry in entries],
-        [number for number, _, _ in events],
-        [stream.stream for _, stream, _ in events],
-        [stream.category for _, stream, _ in events],
-        [event.type for _, _, event in events],
-        [event.schema_version for _, _, event in events],
-        [event.id for _, _, event in events],
-        [event.payload for _, _, event in events],
-        [event.metadata for _, _, event in events],
+        [stream.stream for stream, _ in events],
+        [stream.category for stream, _ in events],
+        [event.type for _, event in events],
+        [event.id for _, event in events],
+        [event.payload.decode() for _, event in events],
+        [event.metadata.decode() for _, event in events],
+        [append.id for _, append in commands],
+        [_digest(append.command) for _, append in commands],
+        [append.command.result.decode() for _, append in commands if append.command],
+        [f"x{_stream_of(append)}" for _, append in commands],
+    ]
+    delimiter = _in_none(texts)
+    streams, categories, *of_events_and_commands = [delimiter.join(each) for each in texts]
+    e_streams, e_categories, types, ids, payloads, metadata, *of_commands = of_events_and_commands
+    c_ids, digests, results, c_streams = of_commands
+    return (
+        delimiter,
+        _numbers(len(append.streams) for append in appends),
+        streams,
+        _numbers(numbers[entry.stream] for entry in entries),
+        categories,
+        _numbers(_code(entry.expected) for entry in entries),
+        _numbers(len(entry.events) for entry in entries),
+        _numbers(
+            number for number, append in enumerate(appends, 1) for stream in append.streams for _ in stream.events
+        ),
+        e_streams,
+        e_categories,
+        types,
+        _numbers(event.schema_version for _, event in events),
+        ids,
+        payloads,
+        metadata,
+        _numbers(number for number, _ in commands),
+        c_ids,
+        digests,
+        results,
+        c_streams,
+        _numbers(append.command.version for _, append in commands if append.command),
     )
 
 
@@ -146,3 +164,23 @@ def _code(expected: Expected) -> int:
 
 def _ids(append: Append) -> set[str]:
     return {append.id, *(event.id for stream in append.streams for event in stream.events)}
+
+
+def _digest(command: CommandRecord | None) -> str:
+    return "" if command is None or command.digest is None else f"x{command.digest.hex()}"
+
+
+def _stream_of(append: Append) -> str:
+    if append.streams:
+        return append.streams[0].stream
+    return append.command.stream if append.command else ""
+
+
+def _numbers(numbers: Iterable[int]) -> str:
+    return ",".join(map(str, numbers))
+
+
+def _in_none(texts: Iterable[Sequence[str]]) -> str:
+    """A character that occurs nowhere: a separator of units, or the next one that is free."""
+    every = "".join(text for each in texts for text in each)
+    return next(candidate for candidate in map(chr, _DELIMITERS) if candidate not in every)

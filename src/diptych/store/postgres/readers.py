@@ -40,7 +40,7 @@ class Readers:
 
         async def look() -> Page | None:
             rows = await self._fetch(sql, after, limit, *arguments)
-            events = tuple(StoredEvent(*row[:10]) for row in rows if row["position"] is not None)
+            events = tuple(_event(row) for row in rows if row["position"] is not None)
             end = (
                 (events[-1].position, events[-1].id) if len(events) == limit else (rows[0]["head"], rows[0]["head_id"])
             )
@@ -55,7 +55,7 @@ class Readers:
         """Events of one stream after a version, in order."""
 
         async def look() -> Sequence[StoredEvent] | None:
-            events = tuple(StoredEvent(*row) for row in await self._fetch(_SQL["read_stream"], stream, after, limit))
+            events = tuple(_event(row) for row in await self._fetch(_SQL["read_stream"], stream, after, limit))
             stays = not durable or not events or await self._stays(events[-1].position, events[-1].id)
             return events if stays else None
 
@@ -65,7 +65,7 @@ class Readers:
         """The event at exactly this position."""
 
         async def look() -> tuple[StoredEvent | None] | None:
-            events = [StoredEvent(*row) for row in await self._fetch(_SQL["event_at"], position)]
+            events = [_event(row) for row in await self._fetch(_SQL["event_at"], position)]
             if not events:
                 return (None,)
             return (events[0],) if await self._stays(position, events[0].id) else None
@@ -167,3 +167,10 @@ def _page_statement(categories: Collection[str], types: Collection[str]) -> tupl
     if categories:
         return _SQL["read_categories"], (sorted(set(categories)),)
     return _SQL["read_all"], ()
+
+
+def _event(row: Any) -> StoredEvent:
+    position, stream, category, version, type, schema_version, id, payload, metadata, recorded_at = row[:10]
+    return StoredEvent(
+        position, stream, category, version, type, schema_version, id, payload.encode(), metadata.encode(), recorded_at
+    )

@@ -9,8 +9,8 @@ CREATE TABLE diptych_event (
     type            text     COLLATE "C" NOT NULL,
     schema_version  integer  NOT NULL,
     id              text     COLLATE "C" NOT NULL,
-    payload         bytea    NOT NULL,
-    metadata        bytea    NOT NULL,
+    payload         text     NOT NULL,
+    metadata        text     NOT NULL,
     recorded_at     bigint   NOT NULL,
     CONSTRAINT diptych_event_position PRIMARY KEY (position),
     CONSTRAINT diptych_event_stream_version UNIQUE (stream, version),
@@ -25,7 +25,7 @@ CREATE INDEX diptych_event_type_position ON diptych_event (type, position);
 CREATE TABLE diptych_command (
     id           text    COLLATE "C" NOT NULL,
     digest       bytea,
-    result       bytea   NOT NULL,
+    result       text    NOT NULL,
     stream       text    COLLATE "C" NOT NULL,
     version      bigint  NOT NULL,
     position     bigint  NOT NULL,
@@ -57,22 +57,28 @@ CREATE TRIGGER diptych_event_never_changes BEFORE UPDATE OR DELETE OR TRUNCATE O
 -- Then ids, then versions, then positions, then the rows. One append that is refused doesn't touch
 -- the others. No id occurs twice in a batch.
 --
--- An append has a place in each array that begins with a_, an entry for each of its streams in
--- those with s_, and an event for each in those with e_, all in order.
+-- Lists come as text, which costs a driver far less than arrays: numbers between commas, the others
+-- between delimiters, which none of them holds. There is a number in a_entries for each append, an
+-- entry for each of its streams in the lists that begin with s_, an event for each in those with e_,
+-- all in order; and a command for each append that has one in those with c_.
 --   s_expected: a version, -1 for any, -2 for a stream that exists.
+--   c_digest: hexadecimal behind an x, empty for none.
+--   c_stream, c_version: behind an x, what is kept of a command that appends nothing; of one that
+--   does, its first stream and where that ended.
 --   statuses: 0 appended, 1 its command is known, 2 one of its events is known, 3 its stream
 --   (faults, its number in s_) has another category (wrong_categories), 4 another version.
 --   ends, end_positions: each stream's version after the append, and where that is.
 --   before, heads: the log's end before the batch, and after each of its appends.
 --   head_id, at: the id at the log's end, and the time that was recorded.
 CREATE FUNCTION diptych_append(
-    synchronous boolean, patience_ms integer,
-    a_entries integer[], a_commands text[], a_digests bytea[], a_results bytea[], a_streams text[], a_versions bigint[],
-    streams text[], s_number integer[], s_category text[], s_expected bigint[], s_events integer[],
-    e_append integer[], e_stream text[], e_category text[], e_type text[], e_schema_version integer[], e_id text[],
-    e_payload bytea[], e_metadata bytea[],
-    OUT statuses smallint[], OUT faults integer[], OUT ends bigint[], OUT end_positions bigint[], OUT wrong_categories text[],
-    OUT before bigint, OUT heads bigint[], OUT head_id text, OUT at bigint
+    synchronous boolean, patience_ms integer, delimiter text,
+    a_entries text,
+    streams text, s_number text, s_category text, s_expected text, s_events text,
+    e_append text, e_stream text, e_category text, e_type text, e_schema_version text, e_id text,
+    e_payload text, e_metadata text,
+    c_append text, c_id text, c_digest text, c_result text, c_stream text, c_version text,
+    OUT statuses smallint[], OUT faults integer[], OUT ends bigint[], OUT end_positions bigint[],
+    OUT wrong_categories text[], OUT before bigint, OUT heads bigint[], OUT head_id text, OUT at bigint
 )
 LANGUAGE plpgsql VOLATILE
 SET search_path FROM CURRENT
@@ -81,10 +87,18 @@ SET enable_bitmapscan = off
 SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
-    versions bigint[];
+    entries integer[] := string_to_array(a_entries, ',');
+    numbers integer[] := string_to_array(s_number, ',');
     categories text[];
-    positions bigint[] := array_fill(NULL::bigint, ARRAY[cardinality(e_id)]);
-    event_versions bigint[] := array_fill(NULL::bigint, ARRAY[cardinality(e_id)]);
+    wanted text[] := string_to_array(s_category, delimiter);
+    expected bigint[] := string_to_array(s_expected, ',');
+    events integer[] := string_to_array(s_events, ',');
+    ids text[] := string_to_array(e_id, delimiter);
+    appends integer[] := string_to_array(e_append, ',');
+    versions bigint[];
+    first_ends bigint[] := array_fill(NULL::bigint, ARRAY[cardinality(string_to_array(a_entries, ','))]);
+    positions bigint[] := array_fill(NULL::bigint, ARRAY[cardinality(ids)]);
+    event_versions bigint[] := array_fill(NULL::bigint, ARRAY[cardinality(ids)]);
     head bigint;
     known integer;
     first_entry integer := 1;
@@ -107,85 +121,98 @@ BEGIN
     head := before;
     at := greatest((extract(epoch FROM clock_timestamp()) * 1000000)::bigint, latest);
 
-    statuses := array_fill(0::smallint, ARRAY[cardinality(a_entries)]);
-    wrong_categories := array_fill(NULL::text, ARRAY[cardinality(a_entries)]);
-    faults := array_fill(0, ARRAY[cardinality(a_entries)]);
-    heads := array_fill(0::bigint, ARRAY[cardinality(a_entries)]);
+    statuses := array_fill(0::smallint, ARRAY[cardinality(entries)]);
+    faults := array_fill(0, ARRAY[cardinality(entries)]);
+    heads := array_fill(0::bigint, ARRAY[cardinality(entries)]);
+    wrong_categories := array_fill(NULL::text, ARRAY[cardinality(entries)]);
     FOR known IN
-        SELECT e.append FROM unnest(e_id, e_append) AS e (id, append)
+        SELECT e.append FROM unnest(ids, appends) AS e (id, append)
         WHERE EXISTS (SELECT 1 FROM diptych_event AS d WHERE d.id = e.id)
     LOOP
         statuses[known] := 2;
     END LOOP;
-    FOR known IN
-        SELECT c.append FROM unnest(a_commands) WITH ORDINALITY AS c (id, append)
-        WHERE c.id IS NOT NULL AND EXISTS (SELECT 1 FROM diptych_command AS d WHERE d.id = c.id)
-    LOOP
-        statuses[known] := 1;
-    END LOOP;
+    IF c_id <> '' THEN
+        FOR known IN
+            SELECT c.append
+            FROM unnest(string_to_array(c_id, delimiter), string_to_array(c_append, ',')::integer[]) AS c (id, append)
+            WHERE EXISTS (SELECT 1 FROM diptych_command AS d WHERE d.id = c.id)
+        LOOP
+            statuses[known] := 1;
+        END LOOP;
+    END IF;
     SELECT array_agg(coalesce(d.version, 0) ORDER BY s.number), array_agg(d.category ORDER BY s.number)
     INTO versions, categories
-    FROM unnest(streams) WITH ORDINALITY AS s (stream, number)
+    FROM unnest(string_to_array(streams, delimiter)) WITH ORDINALITY AS s (stream, number)
     LEFT JOIN LATERAL (
         SELECT l.version, l.category FROM diptych_event AS l WHERE l.stream = s.stream ORDER BY l.version DESC LIMIT 1
     ) AS d ON true;
 
-    ends := array_fill(0::bigint, ARRAY[cardinality(s_number)]);
-    end_positions := array_fill(0::bigint, ARRAY[cardinality(s_number)]);
-    FOR append IN 1 .. cardinality(a_entries) LOOP
-        last_entry := first_entry + a_entries[append] - 1;
+    ends := array_fill(0::bigint, ARRAY[cardinality(numbers)]);
+    end_positions := array_fill(0::bigint, ARRAY[cardinality(numbers)]);
+    FOR append IN 1 .. cardinality(entries) LOOP
+        last_entry := first_entry + entries[append] - 1;
         FOR entry IN first_entry .. last_entry LOOP
-            version := versions[s_number[entry]];
+            version := versions[numbers[entry]];
             ends[entry] := version;
-            IF statuses[append] = 0 AND categories[s_number[entry]] <> s_category[entry] THEN
+            IF statuses[append] <> 0 THEN
+                CONTINUE;
+            ELSIF categories[numbers[entry]] <> wanted[entry] THEN
                 statuses[append] := 3;
                 faults[append] := entry;
-                wrong_categories[append] := categories[s_number[entry]];
-            ELSIF statuses[append] = 0 AND s_expected[entry] <> version AND s_expected[entry] <> -1
-                AND NOT (s_expected[entry] = -2 AND version > 0) THEN
+                wrong_categories[append] := categories[numbers[entry]];
+            ELSIF expected[entry] <> version AND expected[entry] <> -1 AND NOT (expected[entry] = -2 AND version > 0) THEN
                 statuses[append] := 4;
                 faults[append] := entry;
             END IF;
         END LOOP;
         FOR entry IN first_entry .. last_entry LOOP
-            IF statuses[append] = 0 THEN
-                version := versions[s_number[entry]];
-                FOR number IN 1 .. s_events[entry] LOOP
-                    event := event + 1;
-                    head := head + 1;
-                    version := version + 1;
-                    positions[event] := head;
-                    event_versions[event] := version;
-                END LOOP;
-                head_id := e_id[event];
-                versions[s_number[entry]] := version;
-                categories[s_number[entry]] := s_category[entry];
-                ends[entry] := version;
-                end_positions[entry] := head;
-            ELSE
-                event := event + s_events[entry];
+            IF statuses[append] <> 0 THEN
+                event := event + events[entry];
+                CONTINUE;
             END IF;
+            version := ends[entry];
+            FOR number IN 1 .. events[entry] LOOP
+                event := event + 1;
+                head := head + 1;
+                version := version + 1;
+                positions[event] := head;
+                event_versions[event] := version;
+            END LOOP;
+            head_id := ids[event];
+            versions[numbers[entry]] := version;
+            categories[numbers[entry]] := wanted[entry];
+            ends[entry] := version;
+            end_positions[entry] := head;
         END LOOP;
         heads[append] := head;
         IF first_entry <= last_entry THEN
-            a_streams[append] := streams[s_number[first_entry]];
-            a_versions[append] := ends[first_entry];
+            first_ends[append] := ends[first_entry];
         END IF;
         first_entry := last_entry + 1;
     END LOOP;
 
-    INSERT INTO diptych_event
-        (position, stream, category, version, type, schema_version, id, payload, metadata, recorded_at)
-    SELECT e.position, e.stream, e.category, e.version, e.type, e.schema_version, e.id, e.payload, e.metadata, at
-    FROM unnest(positions, e_stream, e_category, event_versions, e_type, e_schema_version, e_id, e_payload, e_metadata)
-        AS e (position, stream, category, version, type, schema_version, id, payload, metadata)
-    WHERE e.position IS NOT NULL;
-
-    INSERT INTO diptych_command (id, digest, result, stream, version, position, recorded_at)
-    SELECT c.id, c.digest, c.result, c.stream, c.version, c.position, at
-    FROM unnest(a_commands, a_digests, a_results, a_streams, a_versions, heads, statuses)
-        AS c (id, digest, result, stream, version, position, status)
-    WHERE c.id IS NOT NULL AND c.status = 0;
+    IF head > before THEN
+        INSERT INTO diptych_event
+            (position, stream, category, version, type, schema_version, id, payload, metadata, recorded_at)
+        SELECT e.position, e.stream, e.category, e.version, e.type, e.schema_version, e.id, e.payload, e.metadata, at
+        FROM unnest(
+            positions, string_to_array(e_stream, delimiter), string_to_array(e_category, delimiter), event_versions,
+            string_to_array(e_type, delimiter), string_to_array(e_schema_version, ',')::integer[], ids,
+            string_to_array(e_payload, delimiter), string_to_array(e_metadata, delimiter)
+        ) AS e (position, stream, category, version, type, schema_version, id, payload, metadata)
+        WHERE e.position IS NOT NULL;
+    END IF;
+    IF c_id <> '' THEN
+        INSERT INTO diptych_command (id, digest, result, stream, version, position, recorded_at)
+        SELECT c.id, CASE WHEN c.digest <> '' THEN decode(substr(c.digest, 2), 'hex') END, c.result,
+               substr(c.stream, 2), coalesce(first_ends[c.append], c.version), heads[c.append], at
+        FROM unnest(
+            string_to_array(c_append, ',')::integer[], string_to_array(c_id, delimiter),
+            string_to_array(c_digest, delimiter), string_to_array(c_result, delimiter),
+            string_to_array(c_stream, delimiter), string_to_array(c_version, ',')::bigint[]
+        ) AS c (append, id, digest, result, stream, version)
+        WHERE statuses[c.append] = 0;
+    END IF;
 END $$;
 
 -- Make everything durable that was committed before, in a transaction that waits for the disk.
