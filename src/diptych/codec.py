@@ -5,12 +5,12 @@ The same value in, the same event out: what JSON, this code or a database could
 not give back unchanged is refused before a store is touched, with its path.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
-from functools import lru_cache
+from functools import cache, lru_cache
 from math import isfinite
 from typing import Any
 from uuid import UUID
@@ -202,31 +202,35 @@ def _check(value: Any, depth: int) -> None:
 
 
 def _check_inside(value: Any, depth: int) -> None:
-    if isinstance(value, Enum):
+    names = _field_names(value.__class__)
+    if names is not None:
+        _check_parts(((name, getattr(value, name)) for name in names), ".{}", depth)
+    elif isinstance(value, Enum):
         _check(value.value, depth)
-    elif is_dataclass(value):
-        for own in fields(value):
-            _check_part(getattr(value, own.name), f".{own.name}", depth)
-    elif isinstance(value, msgspec.Struct):
-        for name in value.__struct_fields__:
-            _check_part(getattr(value, name), f".{name}", depth)
     elif isinstance(value, Mapping):
-        for key, part in value.items():
-            _check_part(key, f"[{key!r}]", depth)
-            _check_part(part, f"[{key!r}]", depth)
+        _check_parts(((repr(key), key) for key in value), "[{}]", depth)
+        _check_parts(((repr(key), part) for key, part in value.items()), "[{}]", depth)
     elif isinstance(value, list | tuple | set | frozenset):
-        for index, part in enumerate(value):
-            _check_part(part, f"[{index}]", depth)
+        _check_parts(enumerate(value), "[{}]", depth)
     else:
         _check_subclass(value)
 
 
-def _check_part(part: Any, path: str, depth: int) -> None:
-    try:
-        _check(part, depth + 1)
-    except _Flaw as flaw:
-        flaw.path.append(path)
-        raise
+@cache
+def _field_names(kind: Any) -> tuple[str, ...] | None:
+    """The fields of a dataclass or Struct; None for every other class."""
+    if issubclass(kind, msgspec.Struct):
+        return tuple(kind.__struct_fields__)
+    return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else None
+
+
+def _check_parts(parts: Iterable[tuple[Any, Any]], step: str, depth: int) -> None:
+    for name, part in parts:
+        try:
+            _check(part, depth + 1)
+        except _Flaw as flaw:
+            flaw.path.append(step.format(name))
+            raise
 
 
 def _check_subclass(value: Any) -> None:

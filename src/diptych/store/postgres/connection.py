@@ -19,6 +19,15 @@ Connection = asyncpg.Connection
 
 APPLICATION = "diptych-log"
 _OURS = {"unsafe", "prepared"}
+# Every statement finds what it wants by an index; its plan is made once, and stays right while the log grows.
+_SETTINGS = {
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "jit": "off",
+    "plan_cache_mode": "force_generic_plan",
+}
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
 # By SQLSTATE: connection lost, resources exhausted, the server stopping or starting, locks and time-outs.
@@ -68,7 +77,7 @@ class Server:
             self.dsn,
             timeout=timeout_s,
             statement_cache_size=100 if self.prepared else 0,
-            server_settings={"application_name": APPLICATION},
+            server_settings={"application_name": APPLICATION} | (_SETTINGS if self.prepared else {}),
         )
 
 

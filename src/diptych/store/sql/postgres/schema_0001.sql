@@ -81,10 +81,6 @@ CREATE FUNCTION diptych_append(
     OUT wrong_categories text[], OUT before bigint, OUT heads bigint[], OUT head_id text, OUT at bigint
 )
 LANGUAGE plpgsql VOLATILE
-SET search_path FROM CURRENT
-SET enable_seqscan = off
-SET enable_bitmapscan = off
-SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
     entries integer[] := string_to_array(a_entries, ',');
@@ -220,10 +216,6 @@ END $$;
 -- the server lost it in a crash, as nobody had waited for the disk.
 CREATE FUNCTION diptych_flush(w_positions bigint[], w_ids text[], w_commands text[]) RETURNS boolean
 LANGUAGE plpgsql VOLATILE
-SET search_path FROM CURRENT
-SET enable_seqscan = off
-SET enable_bitmapscan = off
-SET plan_cache_mode = force_generic_plan
 AS $$
 BEGIN
     IF EXISTS (
