@@ -129,7 +129,7 @@ async def farewell(connection: Connection) -> None:
     """Close a connection; one that doesn't answer is dropped."""
     try:
         await connection.close(timeout=1.0)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
         connection.terminate()
 
 
@@ -143,7 +143,7 @@ def is_away(error: BaseException) -> bool:
     if isinstance(error, asyncpg.PostgresError):
         state = error.sqlstate or ""
         return state.startswith(_PASSING_CLASSES) or state in _PASSING
-    return isinstance(error, OSError | TimeoutError | EOFError | asyncpg.InterfaceError)
+    return isinstance(error, OSError | TimeoutError | EOFError | asyncpg.InterfaceError | asyncpg.InternalClientError)
 
 
 def explain(error: BaseException, where: str) -> Exception:

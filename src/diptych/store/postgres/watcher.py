@@ -10,8 +10,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-import asyncpg
-
 from diptych.errors import DiptychError
 from diptych.store.postgres.connection import Line, Server, farewell, is_away, pause
 from diptych.store.statements import statements
@@ -84,9 +82,11 @@ class Watcher:
     async def _tell(self) -> None:
         while self._told < self._known:
             self._told = self._known
-            # What could not be told is found out by those who ask.
-            with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            try:
                 await self._line.fetch(_NOTIFY, self._channel, str(self._told))
+            except Exception as error:  # what could not be told is found out by those who ask
+                if not is_away(error):
+                    raise
             await asyncio.sleep(TELL_EVERY_S)
 
     async def _poll(self) -> None:

@@ -1,0 +1,171 @@
+"""What others do to the log's server: sleep with its lock, keep transactions open, read what is not yet durable."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from random import Random
+
+import asyncpg
+import pytest
+from tests.clusters import Cluster
+from tests.faults.tallies import Tallied
+from tests.faults.test_cancellation import cancelled_at_random
+
+from diptych import EventStore, Misuse, Unavailable, open_store
+from diptych.store.postgres import Limits, open_postgres
+from diptych.store.postgres.batch import lists
+from diptych.testing.conformance.case import an_append, event, everything, to
+
+CALL = f"SELECT statuses FROM diptych_append({', '.join(f'${number}' for number in range(1, 24))})"
+
+
+async def tally(event_store: EventStore, number: int, stream: str = "S-1") -> int:
+    events = [Tallied(name="x", number=number)]
+    return (await event_store.append_events(stream_id=stream, stream_type="S", events=events)).position
+
+
+@asynccontextmanager
+async def foreign(cluster: Cluster, database: str = "postgres", **settings: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(cluster.url(database), server_settings=settings)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def test_what_a_reader_was_shown_stays_however_the_server_ends(cluster: Cluster) -> None:
+    cluster.psql("ALTER SYSTEM SET wal_writer_delay = '10s'")
+    cluster.psql("SELECT pg_reload_conf()")
+    async with open_postgres(cluster.url()) as store, foreign(cluster) as other:
+        await store.append(an_append(to("Order-1")))
+        await other.fetch(CALL, False, 1000, *lists([an_append(to("Order-2"))]))  # committed, and not yet synced
+        shown = await everything(store)
+        cluster.crash()
+        cluster.start()
+
+        assert [each.stream for each in shown] == ["Order-1", "Order-2"]
+        assert await everything(store) == shown
+
+
+async def test_what_need_not_be_durable_may_be_taken_back_by_a_crash(cluster: Cluster) -> None:
+    """That the test above can fail: nothing else syncs what the other wrote."""
+    cluster.psql("ALTER SYSTEM SET wal_writer_delay = '10s'")
+    cluster.psql("SELECT pg_reload_conf()")
+    async with open_postgres(cluster.url()) as store, foreign(cluster) as other:
+        await store.append(an_append(to("Order-1")))
+        await other.fetch(CALL, False, 1000, *lists([an_append(to("Order-2"))]))
+        seen = await store.read(0, limit=10, durable=False)
+        cluster.crash()
+        cluster.start()
+
+        assert len(seen.events) == 2
+        assert [each.stream for each in await everything(store)] == ["Order-1"]
+
+
+async def test_who_sleeps_with_the_order_lock_is_named_and_stops_no_reader(cluster: Cluster) -> None:
+    async with open_postgres(cluster.url(), Limits(patience_s=1.0)) as store, foreign(cluster) as other:
+        first = await store.append(an_append(to("Order-1")))
+        sleeping = other.transaction()
+        await sleeping.start()
+        await other.fetch(CALL, False, 1000, *lists([an_append(to("Order-2"))]))
+
+        with pytest.raises(
+            Unavailable, match=rf"process {await other.fetchval('SELECT pg_backend_pid()')} of the server"
+        ):
+            await store.append(an_append(to("Order-3")))
+        assert await store.head() == first.position
+
+        await sleeping.commit()
+        await store.append(an_append(to("Order-4")))
+        assert [each.stream for each in await everything(store)] == ["Order-1", "Order-2", "Order-4"]
+
+
+async def test_transactions_left_open_elsewhere_hold_nobody_up(cluster: Cluster) -> None:
+    cluster.psql("CREATE DATABASE elsewhere")
+    async with (
+        open_store(cluster.url(), [Tallied]) as event_store,
+        foreign(cluster, "elsewhere") as idle,
+        foreign(cluster) as preparing,
+    ):
+        await idle.execute("CREATE TABLE t (a integer)")
+        await idle.transaction().start()
+        await idle.execute("INSERT INTO t VALUES (1)")
+        await preparing.execute("CREATE TABLE u (a integer)")
+        await preparing.execute("BEGIN; INSERT INTO u VALUES (1); PREPARE TRANSACTION 'forgotten'")
+
+        positions = [await tally(event_store, number) for number in range(20)]
+
+        assert [each.global_position for each in await event_store.read_all()] == positions
+        await preparing.execute("ROLLBACK PREPARED 'forgotten'")
+
+
+async def test_a_call_in_a_stricter_isolation_is_refused(cluster: Cluster) -> None:
+    async with open_postgres(cluster.url()), foreign(cluster) as other:
+        for isolation in ("repeatable_read", "serializable"):
+            with pytest.raises(asyncpg.ActiveSQLTransactionError, match="READ COMMITTED only"):
+                async with other.transaction(isolation=isolation):
+                    await other.fetch(CALL, False, 1000, *lists([an_append(to("Order-1"))]))
+
+
+async def test_one_poisonous_append_among_200_fails_alone(cluster: Cluster) -> None:
+    async with open_postgres(cluster.url()) as store:
+        appends = [an_append(to(f"Order-{number}")) for number in range(200)]
+        poison = an_append(to("Order-\0"))
+
+        *answers, refused = await asyncio.gather(
+            *[store.append(append) for append in (*appends, poison)], return_exceptions=True
+        )
+
+        assert isinstance(refused, Misuse)
+        assert [answer for answer in answers if isinstance(answer, BaseException)] == []
+        assert len(await everything(store)) == 200
+
+
+async def test_appends_cancelled_at_random_moments_are_whole_or_absent(cluster: Cluster) -> None:
+    async with open_postgres(cluster.url()) as store:
+        streams = [f"S-{number}" for number in range(500)]
+        calls = [(stream, store.append(an_append(to(stream, event(), event())))) for stream in streams]
+        answered = await cancelled_at_random(calls, Random(7))
+        lengths = {stream: len(await store.read_stream(stream)) for stream in streams}
+
+    assert answered
+    assert len(answered) < 500
+    assert set(lengths.values()) <= {0, 2}
+    assert {lengths[stream] for stream in answered} == {2}
+
+
+async def test_a_server_that_is_away_is_said_to_be_and_comes_back(cluster: Cluster) -> None:
+    async with open_postgres(cluster.url(), Limits(patience_s=1.0)) as store:
+        await store.append(an_append(to("Order-1")))
+        cluster.stop()
+
+        async with asyncio.timeout(30):
+            for call in (
+                store.append(an_append(to("Order-2"))),
+                store.read(0, limit=1),
+                store.head(),
+                store.command("c"),
+            ):
+                with pytest.raises(Unavailable):
+                    await call
+
+        cluster.start()
+        assert len(await everything(store)) == 1
+        await store.append(an_append(to("Order-3")))
+
+
+async def test_a_role_that_may_only_look_and_add_is_enough(cluster: Cluster) -> None:
+    async with open_postgres(cluster.url()) as owner:
+        await owner.append(an_append(to("Order-1")))
+    cluster.psql(
+        "CREATE ROLE application LOGIN; GRANT SELECT, INSERT ON diptych_event, diptych_command TO application; "
+        "GRANT SELECT ON diptych_log TO application"
+    )
+
+    async with open_postgres(cluster.url(user="application")) as store, foreign(cluster) as superuser:
+        await store.append(an_append(to("Order-1", event(), expected=1)))
+
+        assert len(await everything(store)) == 2
+        for statement in ("UPDATE diptych_event SET type = 'x'", "DELETE FROM diptych_event", "TRUNCATE diptych_event"):
+            with pytest.raises(asyncpg.RestrictViolationError, match="an event never changes"):
+                await superuser.execute(statement)
