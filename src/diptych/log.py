@@ -261,7 +261,8 @@ async def open_store(url: str, events: Iterable[type[Event]] | None = None) -> A
         async with open_store("sqlite:///log.db", events=[OrderPlaced]) as event_store: ...
 
     Args:
-        url: `sqlite:///relative.db`, `sqlite:////absolute.db` or `memory://`.
+        url: `sqlite:///relative.db`, `sqlite:////absolute.db`, `memory://` or
+            `postgresql://user@host:port/database`.
         events: The event classes that it may hold; None for all defined so far.
 
     Raises:

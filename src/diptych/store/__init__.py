@@ -11,7 +11,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from diptych.errors import BadDatabase
 from diptych.store.port import Store
 
-_ALLOWED = "sqlite:///relative/path.db, sqlite:////absolute/path.db or memory://"
+_ALLOWED = "sqlite:///relative/path.db, sqlite:////absolute/path.db, postgresql://user@host:port/database or memory://"
 
 
 @asynccontextmanager
@@ -20,8 +20,9 @@ async def open_store_backend(url: str) -> AsyncIterator[Store]:
     The store behind *url*, open inside the block.
 
     Args:
-        url: `sqlite:///relative/path.db`, `sqlite:////absolute/path.db` or `memory://`;
-            a SQLite file and its folder are made when they are missing.
+        url: `sqlite:///relative/path.db`, `sqlite:////absolute/path.db`, `memory://` or
+            `postgresql://user@host:port/database`; a SQLite file and its folder, and the tables in
+            a database of PostgreSQL, are made when they are missing.
 
     Raises:
         BadDatabase: The URL names no store that can be opened; the message says why.

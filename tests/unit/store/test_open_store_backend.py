@@ -27,7 +27,9 @@ from diptych.store.sqlite import SqliteStore
     ],
 )
 async def test_a_url_that_names_no_store_is_refused_with_those_that_do(url: str) -> None:
-    with pytest.raises(BadDatabase, match="sqlite:////absolute/path.db or memory://"):
+    with pytest.raises(
+        BadDatabase, match="sqlite:////absolute/path.db, postgresql://user@host:port/database or memory://"
+    ):
         await open_store_backend(url).__aenter__()
 
 
