@@ -9,8 +9,9 @@ order of positions, and none appears behind a reader's back (P2).
 from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+from msgspec import Struct
 
 from diptych.catalogue import Catalogue
 from diptych.codec import INT64, Codec, check
@@ -36,8 +37,7 @@ READ_LIMIT = 1000
 SUBSCRIPTION_POLL_S = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class ToStream:
+class ToStream(Struct, frozen=True, gc=False):
     """
     Events for the end of one stream, as a part of an append.
 
@@ -52,8 +52,7 @@ class ToStream:
     expected_version: Expected = ANY
 
 
-@dataclass(frozen=True, slots=True)
-class Appended:
+class Appended(Struct, frozen=True, gc=False):
     """Where an append ended: the (first) stream, its version, and the position of the last event."""
 
     stream: str

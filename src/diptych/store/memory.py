@@ -11,9 +11,9 @@ import time
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from itertools import islice
 
+from msgspec.structs import replace
 from typing_extensions import override
 
 from diptych.errors import CommandIdReused, Unavailable

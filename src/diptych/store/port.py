@@ -62,8 +62,7 @@ class StoredEvent(msgspec.Struct, frozen=True, gc=False):
     recorded_at: int
 
 
-@dataclass(frozen=True, slots=True)
-class StreamAppend:
+class StreamAppend(msgspec.Struct, frozen=True, gc=False):
     """Events for the end of one stream. At least one event."""
 
     stream: str
@@ -72,8 +71,7 @@ class StreamAppend:
     events: Sequence[NewEvent]
 
 
-@dataclass(frozen=True, slots=True)
-class CommandRecord:
+class CommandRecord(msgspec.Struct, frozen=True, gc=False):
     """
     A command that an append is the outcome of, stored with it.
 
@@ -89,8 +87,7 @@ class CommandRecord:
     version: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Append:
+class Append(msgspec.Struct, frozen=True, gc=False):
     """
     What commits together: streams (each at most once), a command record, or both.
 
@@ -102,8 +99,7 @@ class Append:
     command: CommandRecord | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class StreamEnd:
+class StreamEnd(msgspec.Struct, frozen=True, gc=False):
     """Where a stream ended when the append was done."""
 
     stream: str
@@ -111,8 +107,7 @@ class StreamEnd:
     position: int
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """
     The answer to an append; a repeat gets the first one again.
 

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from msgspec import Struct
+
 from diptych.errors import Overloaded, Unavailable
 from diptych.store.port import Append, Outcome
 
@@ -29,8 +31,7 @@ class Limits:
     patience_s: float = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(Struct, frozen=True):
     """An append that was taken over, and who waits for its outcome."""
 
     append: Append

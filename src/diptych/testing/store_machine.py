@@ -17,7 +17,6 @@ import asyncio
 from abc import abstractmethod
 from collections.abc import Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, ClassVar, TypeVar
@@ -25,6 +24,7 @@ from typing import Any, ClassVar, TypeVar
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+from msgspec.structs import replace
 
 from diptych.errors import CommandIdReused, WrongVersion
 from diptych.store.port import ANY, EXISTS, NO_STREAM, Append, CommandRecord, Expected, Outcome, Store, StoredEvent

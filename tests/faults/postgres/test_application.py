@@ -1,4 +1,4 @@
-"""The Orders application on a server that comes and goes: bounded answers, and everything right by itself afterwards."""
+"""The Orders application on a server that comes and goes: bounded answers, and all right by itself afterwards."""
 
 import asyncio
 from collections import defaultdict
@@ -20,14 +20,14 @@ ANSWERED_WITHIN_S = 40.0
 
 async def test_shoppers_notice_no_crash_of_the_server(cluster: Cluster, amount: Callable[..., int]) -> None:
     http = api(app, ROUTES, log=cluster.url(), read=cluster.url())
-    async with http.router.lifespan_context(http):
-        async with Shop("http://orders", transport=httpx.ASGITransport(http)).open(shoppers=6) as shop:
-            for _ in range(amount(short=2, long=10)):
-                await shop.more_accepted(60)
-                await asyncio.to_thread(cluster.crash)
-                await shop.more_asked_again(3)
-                await asyncio.to_thread(cluster.start)
+    shoppers = Shop("http://orders", transport=httpx.ASGITransport(http))
+    async with http.router.lifespan_context(http), shoppers.open(shoppers=6) as shop:
+        for _ in range(amount(short=2, long=10)):
             await shop.more_accepted(60)
+            await asyncio.to_thread(cluster.crash)
+            await shop.more_asked_again(3)
+            await asyncio.to_thread(cluster.start)
+        await shop.more_accepted(60)
 
     assert shop.asked_again
     async with app.open(cluster.url(), cluster.url()) as running:

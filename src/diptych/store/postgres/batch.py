@@ -3,8 +3,10 @@ Say a batch of appends as the lists that the server's function takes, and read w
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeAlias
+
+from msgspec.structs import replace
 
 from diptych.errors import WrongCategory, WrongVersion
 from diptych.store.port import ANY, EXISTS, NO_STREAM, Append, CommandRecord, Expect, Expected, Outcome, StreamEnd

@@ -8,9 +8,9 @@ the append's id, then the versions. Positions follow the log's end without holes
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 
 import apsw
+from msgspec.structs import replace
 
 from diptych.errors import CommandIdReused
 from diptych.store.port import Append, CommandRecord, Outcome, StreamAppend, StreamEnd

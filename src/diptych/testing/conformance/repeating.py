@@ -1,9 +1,9 @@
 """The same append again gets the first outcome again, and changes nothing (P5)."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from diptych.errors import CommandIdReused, WrongVersion
 from diptych.store.port import EXISTS, NO_STREAM, Append, CommandRecord, Store, StreamEnd
