@@ -57,8 +57,8 @@ class Queue:
         self._waiting: deque[Waiting] = deque()
         self._closed = False
 
-    def __bool__(self) -> bool:
-        return bool(self._waiting)
+    def __len__(self) -> int:
+        return len(self._waiting)
 
     def take_over(self, append: Append, *, sent: int = 0) -> Waiting:
         """
@@ -83,12 +83,13 @@ class Queue:
         """Take nothing new."""
         self._closed = True
 
-    def next_batch(self) -> Sequence[Waiting]:
+    def next_batch(self, at_most: int | None = None) -> Sequence[Waiting]:
         """The appends whose turn it is; those that waited for too long are turned away."""
         self._turn_away_the_late()
+        most = self._limits.batch_appends if at_most is None else min(at_most, self._limits.batch_appends)
         batch: list[Waiting] = []
         size = 0
-        while self._waiting and len(batch) < self._limits.batch_appends:
+        while self._waiting and len(batch) < most:
             size += self._waiting[0].size
             if batch and size > self._limits.batch_bytes:
                 break

@@ -21,6 +21,9 @@ from diptych.store.postgres.flusher import Flusher
 from diptych.store.queue import Answer, Limits, Queue, Waiting
 
 
+FEW = 16
+
+
 class Writer:
     """The queue before the server, and the tasks that work it off."""
 
@@ -56,10 +59,14 @@ class Writer:
         # Not at once: whoever else is ready to append in this turn of the loop comes along.
         await asyncio.sleep(0)
         while self._again or self._queue:
-            batch = self._again.popleft() if self._again else self._queue.next_batch()
+            batch = self._again.popleft() if self._again else self._queue.next_batch(self._half())
             for part in without_repeats(batch):
                 if part:
                     await self._send(part)
+
+    def _half(self) -> int:
+        """Half of those who wait, so that one half is sent while the other is flushed; all where they are few."""
+        return max(FEW, (len(self._queue) + self._unanswered + 1) // 2)
 
     async def _send(self, part: Sequence[Waiting]) -> None:
         self._unanswered += len(part)
