@@ -20,7 +20,6 @@ from diptych.store.postgres.connection import explain
 from diptych.store.postgres.flusher import Flusher
 from diptych.store.queue import Answer, Limits, Queue, Waiting
 
-
 FEW = 16
 
 
