@@ -55,6 +55,12 @@ class Cluster:
         """Make an empty cluster."""
         self.run("initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
 
+    def standby(self) -> "Cluster":
+        """A hot standby that follows this one, not started yet."""
+        other = Cluster(self.version)
+        other.run("pg_basebackup", "-D", other.data, "-R", "-X", "stream", "-c", "fast", "-d", self.url())
+        return other
+
     def start(self) -> None:
         """Start it and wait until it takes connections."""
         options = [f"-c{name}={value}" for name, value in self._settings.items()]
