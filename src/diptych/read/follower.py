@@ -55,6 +55,7 @@ class Follower:
         self._types = type_names(projection)
         self._publish_at: int | None = None
         self._publish = publish
+        self._connections = 0
 
     async def claim(self, owner: str) -> bool:
         """
@@ -67,12 +68,7 @@ class Follower:
             self.held = await checkpoint.claim(connection, self.of, owner)
         if self.held is None:
             return False
-        if why := await why_no_place(self._event_store, self.held):
-            raise LogRewound(
-                who=f"projection {self.of.projection!r} at position {self.held.position}",
-                why=why,
-                repair=REPAIR,
-            )
+        await self._stand_on_this_log(self.held)
         self._publish_at = await self._event_store.head() if self._publish else None
         return True
 
@@ -83,9 +79,16 @@ class Follower:
         return served is not None and served.of != self.of
 
     async def read(self, limit: int) -> Page | None:
-        """The next batch; None where there is nothing to do yet."""
+        """
+        The next batch; None where there is nothing to do yet.
+
+        Raises:
+            LogRewound: The log became another one meanwhile, as by a fail-over.
+        """
         held = self._owned()
         page = await self._event_store.page(held.position, limit=limit, types=self._types)
+        if self._event_store.store.connections != self._connections:
+            await self._stand_on_this_log(held)
         return page if page.through > held.position or self._is_due(page.through) else None
 
     async def apply(self, page: Page) -> None:
@@ -138,6 +141,13 @@ class Follower:
             async with self._read_db.begin() as connection:
                 await checkpoint.release(connection, self.held)
             self.held = None
+
+    async def _stand_on_this_log(self, held: Checkpoint) -> None:
+        self._connections = self._event_store.store.connections
+        if why := await why_no_place(self._event_store, held):
+            raise LogRewound(
+                who=f"projection {self.of.projection!r} at position {held.position}", why=why, repair=REPAIR
+            )
 
     def _owned(self) -> Checkpoint:
         if self.held is None:

@@ -63,6 +63,11 @@ class MemoryStore(Store):
     def identity(self) -> LogIdentity:
         return self._identity
 
+    @property
+    @override
+    def connections(self) -> int:
+        return 1
+
     @override
     async def become(self, identity: LogIdentity) -> None:
         self._identity = identity

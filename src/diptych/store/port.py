@@ -151,6 +151,15 @@ class Store(Protocol):
     def identity(self) -> LogIdentity:
         """Which log this is; known once the store is open."""
 
+    @property
+    def connections(self) -> int:
+        """
+        How many ways to the database were opened so far.
+
+        After a fail-over a new one may lead to a server that lacks what was read: who follows
+        the log looks again where it stands when this has grown.
+        """
+
     async def append(self, append: Append) -> Outcome:
         """
         Commit the whole append, or raise and change nothing.

@@ -11,7 +11,8 @@ from tests.clusters import Cluster
 from tests.faults.tallies import Tallied
 from tests.faults.test_cancellation import cancelled_at_random
 
-from diptych import EventStore, Misuse, Unavailable, open_store
+from diptych import ANY, NO_STREAM, EventStore, Misuse, Unavailable, WrongVersion, open_store
+from diptych.store.port import Expect, Outcome
 from diptych.store.postgres import Limits, open_postgres
 from diptych.store.postgres.batch import lists
 from diptych.testing.conformance.case import an_append, event, everything, to
@@ -60,6 +61,26 @@ async def test_what_need_not_be_durable_may_be_taken_back_by_a_crash(cluster: Cl
 
         assert len(seen.events) == 2
         assert [each.stream for each in await everything(store)] == ["Order-1"]
+
+
+@pytest.mark.parametrize("expected", [ANY, NO_STREAM])
+async def test_an_answer_that_follows_from_what_is_not_durable_makes_it_so(cluster: Cluster, expected: Expect) -> None:
+    """A repeat or a refusal writes nothing, so that its own commit waits for nothing."""
+    cluster.psql("ALTER SYSTEM SET wal_writer_delay = '10s'")
+    cluster.psql("SELECT pg_reload_conf()")
+    append = an_append(to("Order-2", expected=NO_STREAM))
+    async with open_postgres(cluster.url()) as store, foreign(cluster) as other:
+        for number in (1, 2):  # it writes alone, and so in one round trip
+            await store.append(an_append(to(f"Alone-{number}")))
+        await other.fetch(CALL, False, 1000, *lists([append]))
+        again = append if expected is ANY else an_append(to("Order-2", expected=NO_STREAM))
+
+        [answer] = await asyncio.gather(store.append(again), return_exceptions=True)
+        cluster.crash()
+        cluster.start()
+
+        assert isinstance(answer, Outcome if expected is ANY else WrongVersion)
+        assert [each.stream for each in await store.read_stream("Order-2")] == ["Order-2"]
 
 
 async def test_who_sleeps_with_the_order_lock_is_named_and_stops_no_reader(cluster: Cluster) -> None:

@@ -15,7 +15,7 @@ import asyncpg
 
 from diptych.errors import CommandIdReused, OutcomeUnknown, Refused, Unavailable
 from diptych.store.port import Append, CommandRecord, Outcome, StreamEnd
-from diptych.store.postgres.batch import Found, Known, Witness, found, lists, witness_of
+from diptych.store.postgres.batch import Found, Known, Witness, found, has_written, lists, witness_of
 from diptych.store.postgres.connection import Line, explain, is_away, pause
 from diptych.store.queue import Answer
 from diptych.store.rules import check_repeat
@@ -26,10 +26,15 @@ _SQL = statements("postgres")
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What became of a batch, and what must be durable before anybody is told."""
+    """
+    What became of a batch, and what must be durable before anybody is told.
+
+    `is_durable` tells that its own commit has waited for the disk: one that wrote nothing waits for nothing.
+    """
 
     answers: Sequence[Answer]
     witness: Witness
+    is_durable: bool = False
 
 
 class Appender:
@@ -47,7 +52,7 @@ class Appender:
 
     async def send(self, appends: Sequence[Append], *, synchronous: bool) -> Sent:
         """
-        Append a batch; what is answered is durable only if *synchronous*.
+        Append a batch; *synchronous* for a commit that waits for the disk by itself.
 
         An append whose outcome can't be learned in time is answered with the error that says so.
         """
@@ -88,7 +93,7 @@ class Appender:
         self.is_alone = row["before"] == self._end
         self._end = max(row["heads"])
         answers = [await self._answer(each) for each in found(appends, row)]
-        return Sent(answers, witness_of(appends, row))
+        return Sent(answers, witness_of(appends, row), synchronous and has_written(row))
 
     async def _answer(self, what: Found) -> Answer:
         if not isinstance(what, Known):

@@ -132,6 +132,11 @@ def witness_of(appends: Sequence[Append], row: Any) -> Witness:
     return Witness((head,), (row["head_id"],), tuple(commands)) if head else Witness(commands=tuple(commands))
 
 
+def has_written(row: Any) -> bool:
+    """Whether anything of the batch was appended."""
+    return _APPENDED in row["statuses"]
+
+
 def _found(append: Append, row: Any, number: int, first: int) -> Found:
     status = row["statuses"][number]
     if status == _APPENDED:

@@ -35,7 +35,7 @@ _PASSING_CLASSES = ("08", "53", "57", "58")
 _PASSING = {"25006", "25P03", "40001", "40P01", "55P03", "XX000"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Server:
     """
     A database of a server, and how it is used.
@@ -44,11 +44,13 @@ class Server:
         dsn: As libpq takes it.
         unsafe: Whether a server is accepted that loses what it acknowledged when it crashes.
         prepared: Whether statements are prepared; not through a pooler that gives each transaction another server.
+        connections: How many were made so far; each may have come to another server than the last.
     """
 
     dsn: str
     unsafe: bool = False
     prepared: bool = True
+    connections: int = 0
 
     @staticmethod
     def at(url: str) -> "Server":
@@ -73,6 +75,7 @@ class Server:
 
     async def connect(self, timeout_s: float) -> Connection:
         """A new connection."""
+        self.connections += 1
         return await asyncpg.connect(
             self.dsn,
             timeout=timeout_s,

@@ -68,6 +68,11 @@ class PostgresStore(Store):
     def identity(self) -> LogIdentity:
         return self._identity
 
+    @property
+    @override
+    def connections(self) -> int:
+        return self._server.connections
+
     @override
     async def become(self, identity: LogIdentity) -> None:
         line = Line(self._server, 5.0)

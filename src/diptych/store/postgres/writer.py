@@ -71,7 +71,7 @@ class Writer:
         self._unanswered += len(part)
         synchronous = len(part) == 1 and not self._flushes and self._appender.is_alone
         sent = await self._appender.send([waiting.append for waiting in part], synchronous=synchronous)
-        if synchronous or sent.witness == Witness():
+        if sent.is_durable or sent.witness == Witness():
             self._answer(part, sent.answers)
             return
         flush = asyncio.create_task(self._flushed(part, sent), name="diptych-log-flush")

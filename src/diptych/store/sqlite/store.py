@@ -66,6 +66,11 @@ class SqliteStore(Store):
     def identity(self) -> LogIdentity:
         return self._identity
 
+    @property
+    @override
+    def connections(self) -> int:
+        return 1
+
     @override
     async def become(self, identity: LogIdentity) -> None:
         await in_own_thread(lambda: become(self._path, identity))
