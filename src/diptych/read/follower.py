@@ -103,7 +103,7 @@ class Follower:
             await checkpoint.advance(connection, held, page.through, event_id)
             if self._is_due(page.through):
                 await self._publish_in(connection)
-        self._moved(page.through)
+        self._moved(page.through, event_id)
 
     async def wait_beyond(self, position: int, timeout_s: float) -> None:
         """Return soon after the log may hold something new."""
@@ -162,8 +162,8 @@ class Follower:
         await self.projector.index(connection)
         await checkpoint.serve_first(connection, self.of)
 
-    def _moved(self, through: int) -> None:
-        self.held = replace(self._owned(), position=through)
+    def _moved(self, through: int, event_id: str) -> None:
+        self.held = replace(self._owned(), position=through, event_id=event_id)
         if self._is_due(through):
             self._publish_at = None
         if self._publish and self._publish_at is None:

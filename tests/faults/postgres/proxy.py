@@ -11,12 +11,13 @@ class Proxy:
 
     Attributes:
         cut_at: The function whose next call is not answered: the proxy sees the answer, and cuts.
+        leads_to: The port of the server.
         swallows: Whether what the server says goes nowhere.
         cuts: How many connections were cut.
     """
 
     def __init__(self, port: int) -> None:
-        self._server_port = port
+        self.leads_to = port
         self.port = 0
         self.cut_at = b""
         self.swallows = False
@@ -25,7 +26,7 @@ class Proxy:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection of a client."""
         with suppress(OSError):
-            there, back = await asyncio.open_connection("127.0.0.1", self._server_port)
+            there, back = await asyncio.open_connection("127.0.0.1", self.leads_to)
             doomed = asyncio.Event()
             pumps = [
                 asyncio.create_task(self._questions(reader, back, doomed)),

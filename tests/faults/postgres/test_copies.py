@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from tests.clusters import Cluster
 from tests.faults.checks import check_read_models
+from tests.faults.postgres.proxy import proxy_before
 from tests.faults.test_cancellation import place
 
 from diptych import LogRewound, Unavailable, log_adopt, log_restored
@@ -96,6 +97,34 @@ async def test_a_stale_standby_that_is_promoted_is_noticed_by_name_and_mended(
         await running.caught_up()
         await check_read_models(running)
         assert await ids_in(running) == {"a", "b", "new"}
+
+
+async def test_a_fail_over_to_a_stale_standby_under_a_running_program_is_noticed(
+    cluster: Cluster, others: list[Cluster], tmp_path: Path
+) -> None:
+    """No follower goes on as if nothing had happened, though the new server's positions grow into its checkpoint."""
+    async with proxy_before(cluster.port) as proxy:
+        log, read = cluster.url(port=proxy.port), f"sqlite:///{tmp_path}/read.db"
+        async with app.open(log, read) as running:
+            await place(running, "a")
+            others.append(standby := cluster.standby())
+            standby.start()
+            standby.stop()
+            for id in ("b", "c", "d"):
+                await place(running, id)
+            await running.caught_up()
+            cluster.crash()
+            standby.start()
+            standby.run("pg_ctl", "promote", "-D", standby.data, "-w")
+            proxy.leads_to = standby.port
+
+            for number in range(5):
+                await place(running, f"new-{number}")
+
+            async with asyncio.timeout(60):
+                while {status.state for status in await running.synchronizer.status()} != {"rewound"}:
+                    await asyncio.sleep(0.05)
+            assert (await running.ask(SearchOrders())).reason == "rewound"
 
 
 async def test_a_standby_that_answers_queries_never_hides_that_it_lags(
