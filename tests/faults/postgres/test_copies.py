@@ -147,7 +147,7 @@ async def test_a_standby_that_answers_queries_never_hides_that_it_lags(
             )
             standby.psql("SELECT pg_wal_replay_resume()")
             answer_in_time = await waiting
-            assert (answer_in_time.stale, answer_in_time.data.order_id) == (False, f"late-{number}")
+            assert (answer_in_time.reason, answer_in_time.data.order_id) == (None, f"late-{number}")
 
 
 async def place_and_tell(running: Running, id: str) -> int:
