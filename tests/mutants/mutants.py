@@ -5,7 +5,7 @@ from dataclasses import dataclass
 SQL = "src/diptych/read/sql/sqlite"
 READ, STORE, WRITE, EDGE = "src/diptych/read", "src/diptych/store", "src/diptych/write", "src/diptych/edge/fastapi"
 READ_DATABASES = "tests/conformance/test_read_databases.py"
-CONFORMANCE = "tests/conformance/test_stores.py"
+CONFORMANCE, POSTGRES = "tests/conformance/test_stores.py", "tests/faults/postgres"
 
 
 @dataclass(frozen=True)
@@ -342,5 +342,59 @@ MUTANTS = [
         "if False:",
         "tests/http/test_messages_over_http.py",
         "changes_nothing",
+    ),
+    Mutant(
+        "an answer waits for the flush",
+        "P1",
+        f"{STORE}/postgres/writer.py",
+        "if sent.is_durable or sent.witness == Witness():",
+        "if True:",
+        f"{POSTGRES}/test_server.py",
+        "again_and_again",
+    ),
+    Mutant(
+        "what a crash took is sent again",
+        "P1",
+        f"{STORE}/sql/postgres/schema_0001.sql",
+        "AND d.id = w.id)\n    ) OR",
+        "AND d.id = w.id) AND false\n    ) OR",
+        f"{POSTGRES}/test_ways.py",
+        "crash_took",
+    ),
+    Mutant(
+        "a repeat in one round trip waits for the disk",
+        "P5",
+        f"{STORE}/postgres/batch.py",
+        'return _APPENDED in row["statuses"]',
+        "return True",
+        f"{POSTGRES}/test_foreigners.py",
+        "follows_from",
+    ),
+    Mutant(
+        "what is shown is durable",
+        "P2",
+        f"{STORE}/postgres/readers.py",
+        'stays = not durable or await self._stays(*end, synced=rows[0]["durable"])',
+        "stays = True",
+        f"{POSTGRES}/test_foreigners.py",
+        "was_shown",
+    ),
+    Mutant(
+        "an append is made in READ COMMITTED",
+        "P3",
+        f"{STORE}/sql/postgres/schema_0001.sql",
+        "IF current_setting('transaction_isolation') <> 'read committed' THEN",
+        "IF false THEN",
+        f"{POSTGRES}/test_foreigners.py",
+        "stricter",
+    ),
+    Mutant(
+        "a follower looks where it stands after a fail-over",
+        "P2",
+        f"{READ}/follower.py",
+        "if self._event_store.store.connections != self._connections:",
+        "if False:",
+        f"{POSTGRES}/test_copies.py",
+        "fail_over",
     ),
 ]

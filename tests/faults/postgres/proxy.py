@@ -11,40 +11,54 @@ class Proxy:
 
     Attributes:
         cut_at: The function whose next call is not answered: the proxy sees the answer, and cuts.
+        holds: The function whose calls are not passed on.
         leads_to: The port of the server.
         swallows: Whether what the server says goes nowhere.
-        cuts: How many connections were cut.
+        cuts, held: How many connections were cut, and calls not passed on.
     """
 
     def __init__(self, port: int) -> None:
         self.leads_to = port
         self.port = 0
-        self.cut_at = b""
+        self.cut_at = self.holds = b""
         self.swallows = False
-        self.cuts = 0
+        self.cuts = self.held = 0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection of a client."""
-        with suppress(OSError):
-            there, back = await asyncio.open_connection("127.0.0.1", self.leads_to)
-            doomed = asyncio.Event()
-            pumps = [
-                asyncio.create_task(self._questions(reader, back, doomed)),
-                asyncio.create_task(self._answers(there, writer, doomed)),
-            ]
-            try:
-                await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for pump in pumps:
-                    pump.cancel()
-                await asyncio.gather(*pumps, return_exceptions=True)
-                back.close()
-                writer.close()
+        try:
+            with suppress(OSError):  # the server is away
+                await self._pass_on(reader, writer, *await asyncio.open_connection("127.0.0.1", self.leads_to))
+        finally:
+            writer.close()
+
+    async def _pass_on(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        there: asyncio.StreamReader,
+        back: asyncio.StreamWriter,
+    ) -> None:
+        doomed = asyncio.Event()
+        pumps = [
+            asyncio.create_task(self._questions(reader, back, doomed)),
+            asyncio.create_task(self._answers(there, writer, doomed)),
+        ]
+        try:
+            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for pump in pumps:
+                pump.cancel()
+            await asyncio.gather(*pumps, return_exceptions=True)
+            back.close()
 
     async def _questions(self, reader: asyncio.StreamReader, back: asyncio.StreamWriter, doomed: asyncio.Event) -> None:
         prepared = b""
         while data := await reader.read(65_536):
             prepared += data if data.startswith(b"P") else b""  # the statements of this connection
+            if data.startswith(b"B") and self.holds and self.holds in prepared:
+                self.held += 1
+                continue
             if data.startswith(b"B") and self.cut_at and self.cut_at in prepared:
                 self.cut_at = b""
                 doomed.set()

@@ -7,8 +7,10 @@ from random import Random
 import pytest
 from tests.clusters import Cluster
 from tests.faults.postgres.proxy import proxy_before
+from tests.faults.waiting import until
 
 from diptych import Unavailable
+from diptych.store.port import Append
 from diptych.store.postgres import Limits, open_postgres
 from diptych.testing.conformance.case import a_command, an_append, event, everything, to
 
@@ -37,6 +39,31 @@ async def test_an_answer_that_is_lost_is_asked_for_again(
 
         events = await everything(store)
         assert len({event.id for event in events}) == len(events)
+
+
+EVENTS = [an_append(to(f"Order-{number}", expected=0)) for number in range(1, 6)]
+COMMANDS = [Append(f"command-{number}", (), a_command(f"command-{number}")) for number in range(5)]
+
+
+@pytest.mark.parametrize("appends", [EVENTS, COMMANDS], ids=["events", "commands"])
+async def test_what_a_crash_took_before_it_was_synced_is_sent_again(cluster: Cluster, appends: list[Append]) -> None:
+    """Committed in memory, the flush on its way, the server gone: nobody was answered, so all of it happens again."""
+    cluster.psql("ALTER SYSTEM SET wal_writer_delay = '10s'")
+    cluster.psql("SELECT pg_reload_conf()")
+    async with proxy_before(cluster.port) as proxy, open_postgres(cluster.url(port=proxy.port)) as store:
+        await store.append(an_append(to("Order-0")))
+        proxy.holds = b"diptych_flush"
+        waiting = [asyncio.create_task(store.append(append)) for append in appends]
+        await until(lambda: proxy.held > 0, "nothing was flushed")
+        await asyncio.to_thread(cluster.crash)
+        proxy.holds = b""
+        await asyncio.to_thread(cluster.start)
+        outcomes = await asyncio.gather(*waiting)
+
+        assert not any(outcome.repeated for outcome in outcomes)
+        there = {event.id for event in await everything(store)}
+        commands = [append.id for append in appends if append.command and await store.command(append.id)]
+        assert there.union(commands).issuperset(append.id for append in appends)
 
 
 async def test_a_command_whose_answer_is_lost_is_done_once(cluster: Cluster, amount: Callable[..., int]) -> None:
