@@ -13,6 +13,8 @@ import random
 from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
+import msgspec
+
 from diptych.errors import CommandIdReused, Unavailable, WrongVersion
 from diptych.handlers import Call
 from diptych.log import EventStore
@@ -44,13 +46,13 @@ class Way(NamedTuple):
     contention: Contention
 
 
-class Execution:
+class Execution(msgspec.Struct):
     """One command under way; the log is known beforehand, or by what its handler uses."""
 
-    __slots__ = ("_command", "_digest", "_event_store", "_way")
-
-    def __init__(self, command: Command[Any], way: Way, event_store: EventStore | None, digest: bytes | None) -> None:
-        self._command, self._way, self._event_store, self._digest = command, way, event_store, digest
+    command: Command[Any]
+    way: Way
+    event_store: EventStore | None
+    digest: bytes | None
 
     async def outcome(self, *, repeated: bool) -> Receipt[Any]:
         """
@@ -59,7 +61,7 @@ class Execution:
         Args:
             repeated: Whether it may have been sent before although its caller gave no id.
         """
-        if self._event_store is not None and (first := await self._first_answer(repeated)):
+        if self.event_store is not None and (first := await self._first_answer(repeated)):
             return first
         try:
             unit = self._unit()
@@ -79,7 +81,7 @@ class Execution:
 
     async def _accepted_after(self, lost: WrongVersion) -> Receipt[Any]:
         """Run the whole handler again in a new unit, as long as it follows the stream that it lost."""
-        async with self._way.contention.queue(lost.stream):
+        async with self.way.contention.queue(lost.stream):
             for tried in range(1, TRIES):
                 await asyncio.sleep(random.uniform(BACK_OFF_S[0], min(BACK_OFF_S[1], BACK_OFF_S[0] * 2**tried)))
                 unit = self._unit()
@@ -92,38 +94,40 @@ class Execution:
         raise lost
 
     async def _try(self, unit: UnitOfWork) -> Receipt[Any]:
+        begun = unit.begin()
         try:
-            result = await unit.run(self._way.call(self._command))
+            result = await self.way.call(self.command)
         finally:
-            self._event_store = unit.event_store
-        if self._event_store is None:
+            unit.end(begun)
+            self.event_store = unit.event_store
+        if self.event_store is None:
             return Receipt(result)
-        outcome = await unit.commit(self._event_store, result=self._way.answers.encode(result))
+        outcome = await unit.commit(self.event_store, result=self.way.answers.encode(result))
         return self._answer(outcome) if outcome.repeated else self._receipt(outcome, result)
 
     def _unit(self) -> UnitOfWork:
-        return UnitOfWork(self._command.command_id, self._event_store, self._digest_of_command)
+        return UnitOfWork.begun(self.command.command_id, self.event_store, self._digest_of_command)
 
     def _digest_of_command(self) -> bytes:
-        self._digest = self._digest or digest_of(self._command)
-        return self._digest
+        self.digest = self.digest or digest_of(self.command)
+        return self.digest
 
     async def _first_answer(self, repeated: bool) -> Receipt[Any] | None:
         """The answer to a command that was accepted before; None where it can't have been, or wasn't."""
-        if self._event_store is None or not (repeated or names_its_id(self._command)):
+        if self.event_store is None or not (repeated or names_its_id(self.command)):
             return None
-        outcome = await self._event_store.command(self._command.command_id)
+        outcome = await self.event_store.command(self.command.command_id)
         if outcome is None or outcome.command is None:
             return None
         if outcome.command.digest not in {None, self._digest_of_command()}:
-            raise CommandIdReused(self._command.command_id)
+            raise CommandIdReused(self.command.command_id)
         return self._answer(outcome)
 
     def _answer(self, outcome: Outcome) -> Receipt[Any]:
         stored = outcome.command.result if outcome.command else b"null"
-        return self._receipt(outcome, self._way.answers.decode(stored))
+        return self._receipt(outcome, self.way.answers.decode(stored))
 
     def _receipt(self, outcome: Outcome, result: Any) -> Receipt[Any]:
         stream, version = (outcome.ends[0].stream, outcome.ends[0].version) if outcome.ends else ("", 0)
-        identity = self._event_store.identity if self._event_store else None
+        identity = self.event_store.identity if self.event_store else None
         return Receipt(result, stream, version, outcome.position, identity)

@@ -5,7 +5,8 @@ It ends with the run: a task that the handler left behind works for itself, and
 what it saves commits at once.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
+from contextvars import Token
 from hashlib import blake2b
 from typing import Any, TypeVar
 
@@ -14,13 +15,13 @@ import msgspec
 from diptych.context import current_metadata, reset_metadata, set_metadata
 from diptych.errors import TwoLogs, WrongVersion
 from diptych.event import Metadata, event_type
-from diptych.log import Appended, EventStore, ToStream, append_ids, command_under_way
+from diptych.log import Appended, AppendIds, EventStore, ToStream, append_ids, command_under_way
 from diptych.store.port import CommandRecord, Outcome
 
 T = TypeVar("T")
 
 
-class UnitOfWork:
+class UnitOfWork(msgspec.Struct):
     """
     One run of one command's handler.
 
@@ -29,47 +30,37 @@ class UnitOfWork:
         names_version: Whether the handler insisted on a version that its caller has seen.
     """
 
-    __slots__ = (
-        "_appended",
-        "_command_id",
-        "_digest",
-        "_known",
-        "_loaded",
-        "_metadata",
-        "_ordinal",
-        "_staged",
-        "event_store",
-        "is_running",
-        "names_version",
-    )
+    command_id: str
+    event_store: EventStore | None
+    digest: Callable[[], bytes]  # asked for when it is needed: it costs a little
+    metadata: Metadata
+    names_version: bool = False
+    is_running: bool = False
+    _known: dict[tuple[type, str], Any] = {}
+    _staged: dict[str, ToStream] = {}
+    _loaded: tuple[str, int] | None = None
+    _appended: tuple[str, int] | None = None
+    _ordinal: int = 0
 
-    def __init__(self, command_id: str, event_store: EventStore | None, digest: Callable[[], bytes]) -> None:
-        """*digest* is asked for when it is needed: it costs a little."""
+    @staticmethod
+    def begun(command_id: str, event_store: EventStore | None, digest: Callable[[], bytes]) -> "UnitOfWork":
+        """A unit whose events will carry the metadata of where it is begun, and its command's id."""
         outer = current_metadata()
-        self._command_id, self._digest = command_id, digest
-        self._metadata = Metadata(
+        metadata = Metadata(
             outer.correlation_id or command_id, command_id, command_id, outer.actor, outer.traceparent, outer.extra
         )
-        self.event_store: EventStore | None = event_store
-        self.names_version: bool = False
-        self.is_running: bool = False
-        self._known: dict[tuple[type, str], Any] = {}
-        self._staged: dict[str, ToStream] = {}
-        self._loaded: tuple[str, int] | None = None
-        self._appended: tuple[str, int] | None = None
-        self._ordinal = 0
+        return UnitOfWork(command_id, event_store, digest, metadata)
 
-    async def run(self, handling: Awaitable[T]) -> T:
-        """The handler's result; what it saves and appends meanwhile belongs to this unit."""
-        naming = append_ids.set(self)
-        metadata = set_metadata(self._metadata)
+    def begin(self) -> tuple[Token[AppendIds | None], Token[Metadata]]:
+        """What is saved and appended from here on belongs to this unit, until what it returns is given to `end`."""
         self.is_running = True
-        try:
-            return await handling
-        finally:
-            self.is_running = False
-            reset_metadata(metadata)
-            append_ids.reset(naming)
+        return append_ids.set(self), set_metadata(self.metadata)
+
+    def end(self, begun: tuple[Token[AppendIds | None], Token[Metadata]]) -> None:
+        """The handler has returned, or raised."""
+        self.is_running = False
+        reset_metadata(begun[1])
+        append_ids.reset(begun[0])
 
     def use(self, event_store: EventStore) -> None:
         """
@@ -104,7 +95,7 @@ class UnitOfWork:
         Raises:
             WrongVersion: What is staged ends elsewhere: two objects stand for one stream.
         """
-        self._metadata = current_metadata()
+        self.metadata = current_metadata()
         before = self._staged.get(added.stream_id)
         if before is not None:
             end = (before.expected_version if isinstance(before.expected_version, int) else 0) + len(before.events)
@@ -118,7 +109,7 @@ class UnitOfWork:
         """The id of a direct append: the command's and an ordinal, the same when the handler runs again."""
         self.use(event_store)
         self._ordinal += 1
-        return f"{self._command_id}/{self._ordinal}"
+        return f"{self.command_id}/{self._ordinal}"
 
     def digest_of(self, streams: Sequence[ToStream]) -> bytes:
         """
@@ -127,7 +118,7 @@ class UnitOfWork:
         Not the values: a handler that runs again may have drawn new ids and times, and its first append stands.
         """
         shape = [(each.stream_id, [event_type(type(event)).name for event in each.events]) for each in streams]
-        return blake2b(self._digest() + msgspec.json.encode(shape), digest_size=16).digest()
+        return blake2b(self.digest() + msgspec.json.encode(shape), digest_size=16).digest()
 
     def appended(self, event_store: EventStore, appended: Appended) -> None:
         """Note where a direct append ended, for the receipt."""
@@ -137,8 +128,8 @@ class UnitOfWork:
     async def commit(self, event_store: EventStore, *, result: bytes) -> Outcome:
         """Commit what is staged, and the command's id, digest and result with it."""
         stream, version = self._appended or self._loaded or ("", 0)
-        record = CommandRecord(self._command_id, self._digest(), result, stream, version)
-        return await event_store.commit(list(self._staged.values()), record, self._metadata)
+        record = CommandRecord(self.command_id, self.digest(), result, stream, version)
+        return await event_store.commit(list(self._staged.values()), record, self.metadata)
 
 
 def current_unit() -> UnitOfWork | None:
