@@ -25,7 +25,7 @@ from tests.mutants.mutants import MUTANTS, Mutant
 ROOT = Path(__file__).parents[2]
 COPIED = ("src", "tests", "examples", "pyproject.toml")
 AT_ONCE = 2
-NO_TESTS = 5
+FAILED, NO_TESTS = 1, 5
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def outcome_of(mutant: Mutant) -> Outcome:
             )
         file.write_text(text.replace(mutant.before, mutant.after), encoding="utf-8")
         code = run(tree, mutant)
-    why = {0: "SURVIVED", NO_TESTS: "no such tests"}.get(code, "")
+    why = {0: "SURVIVED", FAILED: "", NO_TESTS: "no such tests"}.get(code, f"pytest ended with {code}")
     return Outcome(mutant, not why, time.monotonic() - began, why)
 
 

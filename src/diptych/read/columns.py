@@ -8,7 +8,7 @@ text sorts by code point: what goes in comes out, compares and sorts the same.
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+from decimal import Context, Decimal
 from enum import Enum
 from typing import Annotated, Any, TypeAlias, TypeVar
 
@@ -19,6 +19,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 from diptych.codec import EPOCH, INT64
 
 T = TypeVar("T")
+_EXACT = Context(prec=100)  # enough for any column, whatever the caller's own context is
 
 
 class Mark(Enum):
@@ -69,14 +70,14 @@ class Amount(TypeDecorator[Decimal]):
         if value is None:
             return None
         exact = Decimal(value)
-        if exact != exact.quantize(self._unit):
+        if not exact.is_finite() or exact != _EXACT.quantize(exact, self._unit):
             raise ValueError(
                 f"{exact} has more than {self.scale} decimal places: "
                 "annotate the column as Annotated[Decimal, Scale(n)], or round it in evolve"
             )
         if dialect.name != "sqlite":
             return exact
-        scaled = int(exact.scaleb(self.scale))
+        scaled = int(_EXACT.scaleb(exact, self.scale))
         if scaled not in INT64:
             raise ValueError(f"{exact} is beyond what a column of scale {self.scale} holds")
         return scaled
@@ -85,7 +86,7 @@ class Amount(TypeDecorator[Decimal]):
         """The value again."""
         if value is None or dialect.name != "sqlite":
             return value
-        return Decimal(value).scaleb(-self.scale)
+        return _EXACT.scaleb(Decimal(value), -self.scale)
 
 
 class UtcTime(TypeDecorator[datetime]):

@@ -43,7 +43,7 @@ class RowCache:
             if before is not None:
                 self._delete(key)
             return
-        if row is before and not isinstance(row, dict):  # a dict may have been changed in place
+        if row is before and not self._statements.shape.may_change_in_place:
             return
         returned = self._key_of(row)
         if returned != key:

@@ -119,6 +119,11 @@ class Shape:
         return tuple(column.name for column in self.columns if column.marks & {Mark.KEY, Mark.INDEXED})
 
     @cached_property
+    def may_change_in_place(self) -> bool:
+        """Whether a row that is the same object as before may say something else: a dict, or one that holds a list."""
+        return self.row_type is dict or any(isinstance(column.type, AsJson) for column in self.columns)
+
+    @cached_property
     def searched(self) -> tuple[str, ...]:
         """The columns that a search looks through."""
         return tuple(column.name for column in self.columns if Mark.SEARCHED in column.marks)
@@ -137,8 +142,8 @@ class Shape:
     def indexes(self, table: Table) -> list[Index]:
         """The secondary indexes of a physical table: one for each indexed column, and one for the newest first."""
         indexed = [column.name for column in self.columns if Mark.INDEXED in column.marks]
-        return [Index(f"{table.name}_{name}", table.c[name], table.c[POSITION]) for name in indexed] + [
-            Index(f"{table.name}{POSITION}", table.c[POSITION])
+        return [Index(f"{table.name}_by_{name}", table.c[name], table.c[POSITION]) for name in indexed] + [
+            Index(f"{table.name}_newest", table.c[POSITION])
         ]
 
     def value(self, row: Any, name: str) -> Any:
@@ -169,9 +174,17 @@ class Shape:
 def _hints(row_type: Any) -> dict[str, Any]:
     if not (is_dataclass(row_type) or (isinstance(row_type, type) and issubclass(row_type, msgspec.Struct))):
         raise BadProjection(f"{row_type!r} is no row: make it a frozen dataclass or a msgspec.Struct")
+    if not _is_frozen(row_type):
+        raise BadProjection(f"{row_type!r} may be changed in place, unseen: declare it with frozen=True")
     names = [f.name for f in fields(row_type)] if is_dataclass(row_type) else list(row_type.__struct_fields__)
     hints = get_type_hints(row_type, include_extras=True)
     return {name: hints[name] for name in names}
+
+
+def _is_frozen(row_type: Any) -> bool:
+    if issubclass(row_type, msgspec.Struct):
+        return bool(row_type.__struct_config__.frozen)
+    return bool(row_type.__dataclass_params__.frozen)
 
 
 def _column(row_type: Any, name: str, hint: Any) -> ColumnShape:
@@ -219,6 +232,8 @@ def _type(where: str, kind: Any, scale: int) -> TypeEngine[Any]:
     if kind is Decimal:
         return Amount(scale)
     if isinstance(kind, type) and issubclass(kind, Enum):
+        if not all(isinstance(member.value, str) for member in kind):
+            raise BadProjection(f"{where} can't be a column: the values of {kind.__name__} are not all text")
         return ByValue(kind)
     try:
         return AsJson(kind)

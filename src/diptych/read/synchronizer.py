@@ -167,7 +167,12 @@ class ReadModelSynchronizer:
             runner = self._runners[projection.name] = Runner(follower)
             if self._stop.is_set():  # while it was being prepared
                 runner.stop()
-            await runner.run()
+            try:
+                await runner.run()
+            except Exception as error:  # whatever it is, the others go on
+                _logger.exception("projection %s ended", projection.name)
+                self._unprepared[projection.name] = f"{type(error).__name__}: {error}"
+                await self._pause()
 
     async def _prepare(self, projection: AnyProjection) -> Generation | None:
         try:
@@ -180,9 +185,12 @@ class ReadModelSynchronizer:
         else:
             self._unprepared.pop(projection.name, None)
             return of
+        await self._pause()
+        return None
+
+    async def _pause(self) -> None:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._stop.wait(), PREPARE_AGAIN_S)
-        return None
 
     def _find(self, name: str) -> AnyProjection:
         if name not in self._projections:

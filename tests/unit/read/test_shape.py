@@ -1,6 +1,8 @@
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
+import msgspec
 import pytest
 
 from diptych.errors import BadProjection
@@ -52,6 +54,25 @@ class Hidden:
     _position: int
 
 
+@dataclass
+class Loose:
+    a: Key[str]
+
+
+class LooseStruct(msgspec.Struct):
+    a: Key[str]
+
+
+class Number(Enum):
+    ONE = 1
+
+
+@dataclass(frozen=True)
+class Numbered:
+    a: Key[str]
+    b: Number
+
+
 @pytest.mark.parametrize(
     ("row", "why"),
     [
@@ -61,6 +82,9 @@ class Hidden:
         (SearchedNumber, "is searched and no text"),
         (Hidden, "begin with _"),
         (dict, "is no row"),
+        (Loose, "declare it with frozen=True"),
+        (LooseStruct, "declare it with frozen=True"),
+        (Numbered, "the values of Number are not all text"),
     ],
 )
 def test_a_row_that_can_be_no_table_is_refused_with_the_reason(row: Any, why: str) -> None:

@@ -59,6 +59,10 @@ class Committer:
                 in_doubt, cause = True, failed.cause
             except AWAY as error:
                 cause = error
+            except Exception as error:
+                if not in_doubt:
+                    raise
+                cause = error  # what was sent before may be stored all the same
             may_pass = in_doubt or isinstance(cause, apsw.BusyError)
             if not may_pass or time.monotonic() > deadline:
                 raise _GaveUp(cause, in_doubt=in_doubt) from cause

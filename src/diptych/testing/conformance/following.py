@@ -1,6 +1,7 @@
 """Projections of every kind, kept in step with a log."""
 
 import asyncio
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, ClassVar
 
@@ -64,6 +65,21 @@ class InPlace(TableProjection[dict[str, Any], Paid]):
     def evolve(self, row: dict[str, Any] | None, event: RecordedEvent[Paid]) -> dict[str, Any] | None:
         row = row or {"account": event.data.account, "total": 0}
         row["total"] += event.data.amount
+        return row
+
+
+@dataclass(frozen=True)
+class Noted:
+    account: Key[str]
+    amounts: list[int]
+
+
+class Notes(TableProjection[Noted, Paid]):
+    """A frozen row that holds a list, which is not."""
+
+    def evolve(self, row: Noted | None, event: RecordedEvent[Paid]) -> Noted | None:
+        row = row or Noted(event.data.account, [])
+        row.amounts.append(event.data.amount)
         return row
 
 
@@ -141,6 +157,17 @@ class Following(ReadDatabaseCase):
                 await system.reached("in_place", await system.append(*paid))
 
             assert await system.model(InPlace).get("a") == {"account": "a", "total": 9}
+
+    async def test_what_a_row_holds_may_be_changed_in_place(
+        self, event_store: EventStore, read_db: ReadDatabase
+    ) -> None:
+        system = System(event_store, read_db, Notes)
+
+        async with system.running():
+            for amount in (1, 2, 3):
+                await system.reached("notes", await system.append(Paid(account="a", amount=amount)))
+
+            assert await system.model(Notes).get("a") == Noted("a", [1, 2, 3])
 
     async def test_a_free_form_projection_writes_its_own_tables(
         self, event_store: EventStore, read_db: ReadDatabase

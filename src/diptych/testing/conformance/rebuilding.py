@@ -245,8 +245,8 @@ class Rebuilding(ReadDatabaseCase):
             await system.synchronizer.rebuild_projection("accounts")
             rebuilt = await indexes(read_db, "accounts_v1_2")
 
-        assert first == ["accounts_v1_position"]
-        assert rebuilt == ["accounts_v1_2_position"]
+        assert first == ["accounts_v1_newest"]
+        assert rebuilt == ["accounts_v1_2_newest"]
 
 
 async def half_a_rebuild(system: System, of: Generation) -> int:

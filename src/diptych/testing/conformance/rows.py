@@ -1,7 +1,7 @@
 """Rows of every type, written and read through the engine's own statements."""
 
 from dataclasses import replace
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import Any
 
 import pytest
@@ -40,6 +40,12 @@ class Rows(ThingsCase):
             await things.put(thing("a", amount=amount))
 
         assert await things.model.get("a") is None
+
+    async def test_money_is_exact_whatever_the_caller_computes_with(self, things: Things) -> None:
+        large = thing("a", amount=Decimal("12345678901234.56"))
+        with localcontext(prec=6):
+            await things.put(large)
+            assert str((await things.model.get("a") or FULL).amount) == "12345678901234.56"
 
     async def test_money_sums_and_sorts_as_money(self, things: Things) -> None:
         await things.put(*(thing(str(n), amount=Decimal(text)) for n, text in enumerate(["10.00", "9.00", "-1.50"])))
