@@ -7,7 +7,7 @@ goes wrong because the database is away is `Unavailable`: try again.
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from importlib.resources import files
 from tempfile import TemporaryDirectory
 
@@ -22,7 +22,6 @@ from diptych.read.engines import Engines, engines_for
 SCHEMA_VERSION = 1
 MEMORY = "sqlite:///:memory:"
 _LOOK_AGAIN_S = 0.05
-_MANY = 1_000  # as many as its pool of connections lets
 
 
 class ReadDatabase:
@@ -30,7 +29,7 @@ class ReadDatabase:
 
     def __init__(self, engines: Engines) -> None:
         self._engines = engines
-        self._turns = asyncio.Semaphore(1 if engines.one_writer else _MANY)
+        self._turns = asyncio.Lock() if engines.one_writer else nullcontext()
 
     @property
     def dialect_name(self) -> str:

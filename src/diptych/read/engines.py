@@ -125,7 +125,7 @@ def _postgres(url: str) -> Engines:
     except ModuleNotFoundError as error:
         raise BadDatabase(f"{error.name} is missing: install diptych[postgres] for read models there") from error
     except (ArgumentError, ValueError) as error:
-        raise BadDatabase(f"{url!r} is no read database ({error}): write {ALLOWED}") from error
+        raise BadDatabase(f"the URL names no read database ({error}): write {ALLOWED}") from error
     return Engines(
         name,
         readers,
@@ -153,8 +153,11 @@ def _is_away(error: BaseException) -> bool:
 
 
 def _was_cut(error: DBAPIError) -> bool:
-    """The connection ended under the statement, or never came to be."""
-    return isinstance(error.orig, OSError | TimeoutError) or "connection" in str(error.orig).lower()
+    """The connection ended under the statement, which the driver tells by the type of its error."""
+    import asyncpg
+
+    cause = error.orig.__cause__ if error.orig else None
+    return isinstance(cause, OSError | asyncpg.InterfaceError | asyncpg.InternalClientError)
 
 
 def _older_snapshots() -> TextClause:

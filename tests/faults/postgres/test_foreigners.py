@@ -128,10 +128,12 @@ async def test_a_call_in_a_stricter_isolation_is_refused(cluster: Cluster) -> No
                     await other.fetch(CALL, False, 1000, *lists([an_append(to("Order-1"))]))
 
 
-async def test_one_poisonous_append_among_200_fails_alone(cluster: Cluster) -> None:
+@pytest.mark.parametrize("stream", ["Order-\0", "Order-\ud800"], ids=["the server", "the driver"])
+async def test_one_poisonous_append_among_200_fails_alone(cluster: Cluster, stream: str) -> None:
+    """Refused by the one or by the other, it is refused at once, and the others are not."""
     async with open_postgres(cluster.url()) as store:
         appends = [an_append(to(f"Order-{number}")) for number in range(200)]
-        poison = an_append(to("Order-\0"))
+        poison = an_append(to(stream))
 
         *answers, refused = await asyncio.gather(
             *[store.append(append) for append in (*appends, poison)], return_exceptions=True

@@ -37,17 +37,16 @@ async def test_a_backend_that_is_killed_restarts_the_server_and_loses_nothing(
         await check(load, cluster.url())
 
 
-async def test_connections_that_are_cut_every_second_hold_nobody_up(
+async def test_connections_that_are_cut_again_and_again_hold_nobody_up(
     cluster: Cluster, tmp_path: Path, amount: Callable[..., int]
 ) -> None:
     with under_load(cluster.url(), tmp_path) as load:
         for _ in range(amount(short=3, long=30)):
-            await load.more_answered(50)
+            await load.more_answered(200)
             await asyncio.to_thread(
                 cluster.psql,
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'diptych-log'",
             )
-            await asyncio.sleep(1)
         await load.more_answered(200)
 
         await check(load, cluster.url())

@@ -7,7 +7,7 @@ connection is thrown away, and another one tried.
 
 import asyncio
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -47,7 +47,7 @@ class Server:
         connections: How many were made so far; each may have come to another server than the last.
     """
 
-    dsn: str
+    dsn: str = field(repr=False)  # it may hold a password
     unsafe: bool = False
     prepared: bool = True
     connections: int = 0
@@ -153,7 +153,8 @@ def explain(error: BaseException, where: str) -> Exception:
     """What a driver's error means to a caller."""
     if isinstance(error, asyncpg.InvalidCatalogNameError | asyncpg.InvalidAuthorizationSpecificationError):
         return BadDatabase(f"the log at {where} can't be opened: {error}")
-    if isinstance(error, asyncpg.DataError) or getattr(error, "sqlstate", "").startswith(("22", "23")):
+    state = getattr(error, "sqlstate", None) or ""
+    if isinstance(error, ValueError) or state.startswith(("22", "23")):
         return Misuse(f"the log at {where} refuses the append: {error}")
     if is_away(error):
         why = str(error) or type(error).__name__

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 import msgspec
-from sqlalchemy import BigInteger, Column, MetaData, Numeric, Table, Text, select
+from sqlalchemy import BigInteger, Column, MetaData, Numeric, Table, Text, select, text
 
 from diptych.event import RecordedEvent
 from diptych.log import EventStore
@@ -81,6 +81,13 @@ class Notes(TableProjection[Noted, Paid]):
         row = row or Noted(event.data.account, [])
         row.amounts.append(event.data.amount)
         return row
+
+
+class Careless(Projection[Paid]):
+    """Asks for a table that is not there, with a name that sounds like an outage."""
+
+    async def apply(self, event: RecordedEvent[Paid], tx: Transaction) -> None:
+        await tx.execute(text("SELECT * FROM connection"))
 
 
 class Unclear(Projection[Paid]):
@@ -242,6 +249,17 @@ class Failing(ReadDatabaseCase):
             await system.synchronizer.retry("accounts")
             await system.reached("accounts", last)
             assert await system.model(Accounts).get("a") == Account("a", "ann", 44, 32)
+
+    async def test_a_wrong_statement_is_no_outage_whatever_it_names(
+        self, event_store: EventStore, read_db: ReadDatabase
+    ) -> None:
+        system = System(event_store, read_db, Careless)
+        last = await system.append(Paid(account="a", amount=1))
+
+        async with system.running():
+            reached = await system.synchronizer.wait_for("careless", last, timeout=30)
+
+        assert (reached.stale, reached.reason) == (True, "faulted")
 
     async def test_a_projection_that_can_not_begin_stops_only_itself(
         self, event_store: EventStore, read_db: ReadDatabase
