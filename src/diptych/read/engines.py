@@ -2,10 +2,11 @@
 Make the engines of a read database: what SQLAlchemy reads with, what it writes with, and how databases differ.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import DateTime, TextClause, bindparam, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
@@ -13,6 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from diptych.errors import BadDatabase
+from diptych.message import new_id
 from diptych.read.sqlite import url_of
 from diptych.store.location import place_for
 
@@ -103,13 +105,13 @@ async def _set_user_version(connection: AsyncConnection, version: int) -> None:
 
 def _postgres(url: str) -> Engines:
     try:
-        target = make_url(url).set(drivername="postgresql+asyncpg")
-        name = f"{target.host or dict(target.query).get('host', '')}/{target.database}"
-        # Arrays are planned for the table as it is: a plan made while it was small would stay for ever.
-        settings = {"application_name": APPLICATION, "jit": "off", "plan_cache_mode": "force_custom_plan"}
-        settings |= {key: str(value) for key, value in target.query.items() if key not in _OF_THE_DRIVER}
-        target = target.set(query={key: value for key, value in target.query.items() if key in _OF_THE_DRIVER})
-        connect = {"server_settings": settings, "timeout": PATIENCE_S, "command_timeout": STATEMENT_S}
+        from diptych.store.postgres.connection import Server
+
+        server = Server.at(url)
+        target = make_url(server.dsn).set(drivername="postgresql+asyncpg")
+        given = {name: str(value) for name, value in target.query.items() if name not in _OF_THE_DRIVER}
+        target = target.set(query={name: value for name, value in target.query.items() if name in _OF_THE_DRIVER})
+        connect = _connecting(given, prepared=server.prepared)
         readers = create_async_engine(
             target,
             connect_args=connect,
@@ -127,7 +129,7 @@ def _postgres(url: str) -> Engines:
     except (ArgumentError, ValueError) as error:
         raise BadDatabase(f"the URL names no read database ({error}): write {ALLOWED}") from error
     return Engines(
-        name,
+        server.name,
         readers,
         writer,
         one_writer=False,
@@ -136,6 +138,22 @@ def _postgres(url: str) -> Engines:
         set_schema_version=_note_version,
         older_snapshots=_older_snapshots(),
     )
+
+
+def _connecting(given: Mapping[str, str], *, prepared: bool) -> dict[str, Any]:
+    """How a connection is made; behind a pooler with no settings, and no statement outlives its transaction."""
+    settings = {"application_name": APPLICATION, **given}
+    times = {"timeout": PATIENCE_S, "command_timeout": STATEMENT_S}
+    if prepared:
+        # Arrays are planned for the table as it is: a plan made while it was small would stay for ever.
+        return {"server_settings": {"jit": "off", "plan_cache_mode": "force_custom_plan", **settings}, **times}
+    return {
+        "server_settings": settings,
+        "statement_cache_size": 0,
+        "prepared_statement_cache_size": 0,
+        "prepared_statement_name_func": new_id,
+        **times,
+    }
 
 
 _OF_THE_DRIVER = {"host", "port", "ssl", "sslmode"}

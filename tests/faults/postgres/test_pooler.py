@@ -11,10 +11,14 @@ from pathlib import Path
 
 import pytest
 from tests.clusters import Cluster, free_port
+from tests.faults.checks import check_read_models
 from tests.faults.postgres.load import check, under_load
+from tests.faults.test_cancellation import place
 
 from diptych.store.postgres import open_postgres
 from diptych.testing.conformance.case import an_append, everything, to
+from orders.app import app
+from orders.messages import SearchOrders
 
 POOLER = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin:/usr/local/sbin")
 SETTINGS = """
@@ -62,6 +66,15 @@ async def test_a_log_works_through_a_pooler(pooled: str) -> None:
 
         assert await everything(one) == await everything(other)
         assert len(await everything(one)) == 20
+
+
+async def test_read_models_work_through_a_pooler(pooled: str) -> None:
+    async with app.open(pooled, pooled) as running:
+        for number in range(20):
+            await place(running, f"o-{number}")
+            answer = await running.ask(SearchOrders(), position=await running.event_store.head(), timeout_s=30)
+            assert (answer.reason, answer.data.total) == (None, number + 1)
+        await check_read_models(running)
 
 
 @pytest.mark.timeout(600)

@@ -1,9 +1,11 @@
 """A read database in a file: what it refuses, and what it survives."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import apsw
 import pytest
+from sqlalchemy import text
 
 from diptych.errors import BadDatabase, Unavailable
 from diptych.read.database import open_read_db
@@ -47,3 +49,18 @@ async def test_a_place_that_can_hold_no_database_is_named(tmp_path: Path) -> Non
         with pytest.raises(BadDatabase, match=str(tmp_path)):
             async with open_read_db(url):
                 pass
+
+
+@pytest.mark.parametrize("option", ["unsafe=true", "prepared=false"])
+async def test_a_url_means_the_same_for_the_log_and_the_read_models(
+    postgres: Callable[[int], str], option: str
+) -> None:
+    async with open_read_db(f"{postgres(18)}&{option}") as read_db, read_db.acquire() as connection:
+        assert (await connection.execute(text("SELECT 7"))).scalar_one() == 7
+
+
+async def test_a_url_that_can_not_be_read_is_not_repeated() -> None:
+    with pytest.raises(BadDatabase, match="names no read database") as refused:
+        async with open_read_db("postgresql://ann:secret@host:port/db"):
+            pass
+    assert "secret" not in str(refused.value)

@@ -166,5 +166,5 @@ def explain(error: BaseException, where: str) -> Exception:
 
 def _boolean(name: str, value: str) -> bool:
     if value not in _BOOLEANS:
-        raise BadDatabase(f"{name}={value!r} in the URL of the log: say {name}=true or {name}=false")
+        raise BadDatabase(f"{name}={value!r} in the URL: say {name}=true or {name}=false")
     return _BOOLEANS[value]
