@@ -24,7 +24,9 @@ from diptych.message import new_id
 from diptych.store.port import NewEvent, StoredEvent
 
 MAX_PAYLOAD_BYTES = 1024 * 1024
+MAX_METADATA_BYTES = 64 * 1024
 MAX_DEPTH = 64
+CHANGED = "it would not come back unchanged"
 INT64 = range(-(2**63), 2**63)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -54,9 +56,28 @@ class Codec:
             for name in names_of(event)
         }
 
-    def encode(self, event: Event, metadata: Metadata) -> NewEvent:
+    def encode_metadata(self, metadata: Metadata) -> bytes:
         """
-        An event as a store takes it, under a new id.
+        What is known of events as a store takes it, for all that are appended together.
+
+        Raises:
+            NotStorable: A value in it would not come back unchanged, or it is too large.
+        """
+        check(metadata, "metadata")
+        try:
+            encoded = _encode(metadata)
+            returned = _decode_metadata(encoded)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise NotStorable(what="metadata", path="$", why=str(error)) from error
+        if returned != metadata:
+            raise NotStorable(what="metadata", path=_difference(metadata, returned), why=CHANGED)
+        if len(encoded) > MAX_METADATA_BYTES:
+            raise NotStorable(what="metadata", path="$", why=_too_large(len(encoded), MAX_METADATA_BYTES))
+        return encoded
+
+    def encode(self, event: Event, metadata: bytes) -> NewEvent:
+        """
+        An event as a store takes it, under a new id, with *metadata* from `encode_metadata`.
 
         Raises:
             NotStorable: A value in it would not come back unchanged, or is too large.
@@ -70,7 +91,7 @@ class Codec:
         payload = self._payload(event, what)
         self._check_return(event, payload, decode, what)
         kind = event_type(type(event))
-        return NewEvent(new_id(), kind.name, kind.version, payload, _encode(metadata))
+        return NewEvent(new_id(), kind.name, kind.version, payload, metadata)
 
     def decode(self, stored: StoredEvent) -> RecordedEvent[Any]:
         """
@@ -118,9 +139,7 @@ class Codec:
         except (TypeError, ValueError, OverflowError) as error:
             raise NotStorable(what=what, path="$", why=str(error)) from error
         if len(payload) > self._max_payload_bytes:
-            raise NotStorable(
-                what=what, path="$", why=f"{len(payload)} bytes, more than {self._max_payload_bytes} are refused"
-            )
+            raise NotStorable(what=what, path="$", why=_too_large(len(payload), self._max_payload_bytes))
         return payload
 
     def _check_return(self, event: Event, payload: bytes, decode: Callable[[bytes], Event], what: str) -> None:
@@ -129,8 +148,8 @@ class Codec:
         except msgspec.ValidationError as error:
             why, _, path = str(error).partition(" - at ")
             raise NotStorable(what=what, path=path.strip("`") or "$", why=why) from error
-        if returned != event:
-            raise NotStorable(what=what, path=_difference(event, returned), why="it would not come back unchanged")
+        if returned != event and not _is_same(event, returned):
+            raise NotStorable(what=what, path=_difference(event, returned), why=CHANGED)
 
     def _data(self, stored: StoredEvent) -> Any:
         as_it_is = self._decode_as_it_is.get((stored.type, stored.schema_version))
@@ -161,11 +180,35 @@ def _upcast(event: type[Event], stored: StoredEvent) -> bytes:
     return _encode(payload)
 
 
-def _difference(event: Event, returned: Event) -> str:
-    for own in fields(event):
-        if getattr(event, own.name) != getattr(returned, own.name):
-            return f"$.{own.name}"
+def _difference(value: Any, returned: Any) -> str:
+    """The path of the first field that differs."""
+    for name in _field_names(value.__class__) or ():
+        if not _is_same(getattr(value, name), getattr(returned, name)):
+            return f"$.{name}"
     return "$"
+
+
+def _too_large(is_now: int, allowed: int) -> str:
+    return f"{is_now} bytes, more than {allowed} are refused"
+
+
+def _is_same(value: Any, returned: Any) -> bool:
+    """
+    Whether two values say the same, instants seen from different time zones included.
+
+    Python calls those unequal in the hour that a clock goes through twice (PEP 495).
+    """
+    if isinstance(value, datetime) and isinstance(returned, datetime):
+        return value.astimezone(UTC) == returned.astimezone(UTC)
+    if type(value) is not type(returned):
+        return bool(value == returned)
+    if (names := _field_names(value.__class__)) is not None:
+        return all(_is_same(getattr(value, name), getattr(returned, name)) for name in names)
+    if isinstance(value, Mapping):
+        return value.keys() == returned.keys() and all(_is_same(value[key], returned[key]) for key in value)
+    if isinstance(value, list | tuple):
+        return len(value) == len(returned) and all(map(_is_same, value, returned))
+    return bool(value == returned)
 
 
 # Limits of a value, whatever its class
@@ -240,14 +283,27 @@ def _check_subclass(value: Any) -> None:
     raise _Flaw(f"JSON has no form for {type(value).__name__}")
 
 
-def _check_str(value: str) -> None:
+def check_text(value: str) -> None:
+    """
+    Insist that every database can hold a text.
+
+    Raises:
+        ValueError: NUL, or a lone surrogate.
+    """
     if "\0" in value:
-        raise _Flaw("a NUL character")
+        raise ValueError("a NUL character")
     if not value.isascii():
         try:
             value.encode()
         except UnicodeEncodeError:
-            raise _Flaw("a lone surrogate, which is no character") from None
+            raise ValueError("a lone surrogate, which is no character") from None
+
+
+def _check_str(value: str) -> None:
+    try:
+        check_text(value)
+    except ValueError as flaw:
+        raise _Flaw(str(flaw)) from None
 
 
 def _check_int(value: int) -> None:

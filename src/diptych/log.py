@@ -148,7 +148,8 @@ class EventStore:
 
     async def commit(self, streams: Sequence[ToStream], command: CommandRecord | None, metadata: Metadata) -> Outcome:
         """Append to streams together with the record of the command that caused it; either may be missing."""
-        encoded = [self._encoded(stream, metadata) for stream in streams]
+        known = self.codec.encode_metadata(metadata)
+        encoded = [self._encoded(stream, known) for stream in streams]
         if not encoded and command is None:
             raise Misuse("an append of nothing: give at least one stream with at least one event")
         append_id = command.id if command else encoded[0].events[0].id
@@ -231,7 +232,7 @@ class EventStore:
         """One stored event as a value; see `Codec.decode`."""
         return self.codec.decode(stored)
 
-    def _encoded(self, stream: ToStream, metadata: Metadata) -> StreamAppend:
+    def _encoded(self, stream: ToStream, metadata: bytes) -> StreamAppend:
         if not stream.events:
             raise Misuse(f"no events for stream {stream.stream_id!r}: an append has at least one")
         for what, text in (("stream_id", stream.stream_id), ("stream_type", stream.stream_type)):

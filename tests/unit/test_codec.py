@@ -5,6 +5,7 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any
 from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
@@ -47,6 +48,9 @@ class Everything(Event):
 codec = Codec(Catalogue([Everything]))
 
 
+NOTHING = codec.encode_metadata(Metadata())
+
+
 def stored(new: NewEvent, **changes: Any) -> StoredEvent:
     whole = StoredEvent(7, "S-1", "S", 3, new.type, new.schema_version, new.id, new.payload, new.metadata, 1_500_000)
     return msgspec.structs.replace(whole, **changes)
@@ -69,7 +73,7 @@ def test_the_same_value_comes_out_that_went_in() -> None:
         anything={"deep": [1, None, "y"]},
     )
 
-    recorded = codec.decode(stored(codec.encode(event, Metadata(actor="ann", extra={"k": 1}))))
+    recorded = codec.decode(stored(codec.encode(event, codec.encode_metadata(Metadata(actor="ann", extra={"k": 1})))))
 
     assert recorded.data == event
     assert str(recorded.data.amount) == "14.00"
@@ -83,7 +87,7 @@ def test_a_value_is_either_refused_or_comes_back_the_same(t: str, n: int, f: flo
     event = Everything(text=t, number=n, ratio=f, amount=d)
 
     try:
-        new = codec.encode(event, Metadata())
+        new = codec.encode(event, NOTHING)
     except NotStorable:
         return
 
@@ -123,7 +127,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
 @pytest.mark.parametrize(("values", "path", "why"), REFUSED, ids=[why for _, _, why in REFUSED])
 def test_what_would_not_come_back_is_refused_with_its_path(values: dict[str, Any], path: str, why: str) -> None:
     with pytest.raises(NotStorable) as refused:
-        codec.encode(Everything(**values), Metadata())
+        codec.encode(Everything(**values), NOTHING)
 
     assert refused.value.path == path
     assert why in refused.value.why
@@ -132,18 +136,48 @@ def test_what_would_not_come_back_is_refused_with_its_path(values: dict[str, Any
 def test_a_time_of_another_zone_is_the_same_instant_when_it_returns() -> None:
     at = datetime(2026, 1, 1, 12, tzinfo=timezone(timedelta(hours=2)))
 
-    assert codec.decode(stored(codec.encode(Everything(at=at), Metadata()))).data.at == at
+    assert codec.decode(stored(codec.encode(Everything(at=at), NOTHING))).data.at == at
+
+
+def test_an_hour_that_comes_twice_is_told_apart() -> None:
+    berlin = ZoneInfo("Europe/Berlin")
+    first = datetime(2026, 10, 25, 2, 30, tzinfo=berlin)
+
+    for at, hour in ((first, 0), (first.replace(fold=1), 1)):
+        event = Everything(at=at, anything={"nested": [1, 2]})
+        assert codec.decode(stored(codec.encode(event, NOTHING))).data.at == datetime(
+            2026, 10, 25, hour, 30, tzinfo=UTC
+        )
+
+
+@pytest.mark.parametrize(
+    ("metadata", "path", "why"),
+    [
+        (Metadata(actor="a\0"), "$.actor", "NUL"),
+        (Metadata(extra={"ratio": float("nan")}), "$.extra['ratio']", "nan"),
+        (Metadata(extra={"at": datetime(2026, 1, 1, tzinfo=UTC)}), "$.extra", "unchanged"),
+        (Metadata(extra={"it": object()}), "$.extra['it']", "no form"),
+        (Metadata(actor=5), "$", "Expected `str | null`"),  # type: ignore[arg-type]
+        (Metadata(extra={"long": "x" * 70_000}), "$", "more than 65536"),
+    ],
+)
+def test_metadata_that_would_not_come_back_is_refused(metadata: Metadata, path: str, why: str) -> None:
+    with pytest.raises(NotStorable) as refused:
+        codec.encode_metadata(metadata)
+
+    assert refused.value.path == path
+    assert why in refused.value.why
 
 
 def test_an_unknown_type_is_read_raw() -> None:
-    recorded = codec.decode(stored(codec.encode(Everything(), Metadata()), type="Gone", payload=b'{"a":1}'))
+    recorded = codec.decode(stored(codec.encode(Everything(), NOTHING), type="Gone", payload=b'{"a":1}'))
 
     assert recorded.data == RawEvent("Gone", 1, {"a": 1})
     codec.require(recorded)
 
 
 def test_a_newer_schema_version_is_read_raw_and_refused_only_to_those_who_need_it() -> None:
-    recorded = codec.decode(stored(codec.encode(Everything(), Metadata()), schema_version=2))
+    recorded = codec.decode(stored(codec.encode(Everything(), NOTHING), schema_version=2))
 
     assert isinstance(recorded.data, RawEvent)
     with pytest.raises(NewerSchema, match="newer than this code's 1"):
@@ -151,7 +185,7 @@ def test_a_newer_schema_version_is_read_raw_and_refused_only_to_those_who_need_i
 
 
 def test_a_payload_that_does_not_fit_its_class_names_type_and_position() -> None:
-    broken = stored(codec.encode(Everything(), Metadata()), payload=b'{"number":"x"}')
+    broken = stored(codec.encode(Everything(), NOTHING), payload=b'{"number":"x"}')
 
     with pytest.raises(Unreadable, match="'Everything' at position 7.*Expected `int`"):
         codec.decode(broken)
@@ -162,7 +196,7 @@ def test_an_event_outside_the_catalogue_is_refused() -> None:
         pass
 
     with pytest.raises(BadCatalogue, match="Stranger is not in the catalogue"):
-        codec.encode(Stranger(), Metadata())
+        codec.encode(Stranger(), NOTHING)
 
 
 class Renamed(Event, version=3, name="Line", was=("OldLine",)):

@@ -114,7 +114,8 @@ def test_a_change_is_refused_if_and_only_if_a_stored_event_does_not_survive_it(
 
 
 def survives(happened: Event, after: type[Event]) -> bool:
-    encoded = Codec(Catalogue.of([type(happened)])).encode(happened, Metadata())
+    codec = Codec(Catalogue.of([type(happened)]))
+    encoded = codec.encode(happened, codec.encode_metadata(Metadata()))
     stored = StoredEvent(1, "s", "S", 1, encoded.type, 1, encoded.id, encoded.payload, encoded.metadata, 0)
     try:
         Codec(Catalogue.of([after])).decode(stored)

@@ -7,18 +7,20 @@ text sorts by code point: what goes in comes out, compares and sorts the same.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Context, Decimal
 from enum import Enum
+from math import isfinite
 from typing import Annotated, Any, TypeAlias, TypeVar
 
 import msgspec
-from sqlalchemy import BigInteger, Date, DateTime, Dialect, Numeric, Text
+from sqlalchemy import BigInteger, Date, DateTime, Dialect, Double, Numeric, Text, Time
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from diptych.codec import EPOCH, INT64
+from diptych.codec import EPOCH, INT64, check, check_text
 
 T = TypeVar("T")
+_MICROSECOND = timedelta(microseconds=1)
 _EXACT = Context(prec=100)  # enough for any column, whatever the caller's own context is
 
 
@@ -45,9 +47,72 @@ Searched: TypeAlias = Annotated[T, Mark.SEARCHED]
 """A text column whose words are found by `search=`."""
 
 
-def code_point_text() -> TypeEngine[Any]:
-    """Text that sorts by code point, whatever the server's locale."""
-    return Text().with_variant(Text(collation="C"), "postgresql")
+class PlainText(TypeDecorator[str]):
+    """Text that sorts by code point, whatever the server's locale; NUL and lone surrogates are refused."""
+
+    impl: type[TypeEngine[Any]] | TypeEngine[Any] = Text
+    cache_ok: bool | None = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """The C collation where there are others."""
+        return dialect.type_descriptor(Text() if dialect.name == "sqlite" else Text(collation="C"))
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """The stored form."""
+        if value is not None:
+            check_text(value)
+        return value
+
+
+class Number(TypeDecorator[float]):
+    """A floating-point number; NaN and infinity are refused, which no order has a place for."""
+
+    impl: type[TypeEngine[Any]] | TypeEngine[Any] = Double
+    cache_ok: bool | None = True
+
+    def process_bind_param(self, value: float | None, dialect: Dialect) -> float | None:
+        """The stored form."""
+        if value is not None and not isfinite(value):
+            raise ValueError(f"{value} is no number that can be compared with others")
+        return value
+
+
+class Duration(TypeDecorator[timedelta]):
+    """A length of time, to the microsecond."""
+
+    impl: type[TypeEngine[Any]] | TypeEngine[Any] = BigInteger
+    cache_ok: bool | None = True
+
+    def process_bind_param(self, value: timedelta | None, dialect: Dialect) -> int | None:
+        """The stored form: microseconds."""
+        return None if value is None else value // _MICROSECOND
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> timedelta | None:
+        """The value again."""
+        return None if value is None else timedelta(microseconds=value)
+
+
+class TimeOfDay(TypeDecorator[time]):
+    """A time on the clock, to the microsecond, without a time zone."""
+
+    impl: type[TypeEngine[Any]] | TypeEngine[Any] = Time
+    cache_ok: bool | None = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Text that sorts by time on SQLite, a time elsewhere."""
+        return dialect.type_descriptor(Text() if dialect.name == "sqlite" else Time())
+
+    def process_bind_param(self, value: time | None, dialect: Dialect) -> Any:
+        """The stored form; with a time zone it would have no place in an order of days."""
+        if value is None:
+            return None
+        if value.tzinfo is not None:
+            raise ValueError(f"{value} has a time zone: a time of the day has none, keep a datetime instead")
+        return value.isoformat("microseconds") if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> time | None:
+        """The value again."""
+        return time.fromisoformat(value) if value is not None and dialect.name == "sqlite" else value
 
 
 class Amount(TypeDecorator[Decimal]):
@@ -175,7 +240,10 @@ class AsJson(TypeDecorator[Any]):
 
     def process_bind_param(self, value: Any | None, dialect: Dialect) -> str | None:
         """The stored form."""
-        return None if value is None else msgspec.json.encode(value).decode()
+        if value is None:
+            return None
+        check(value, "a row")
+        return msgspec.json.encode(value).decode()
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any | None:
         """The value again."""

@@ -67,8 +67,8 @@ class ReadModel(Generic[Row]):
         """
         shape = self._source.shape
         try:
-            check(key, shape.key.name)
-        except NotStorable:
+            key = shape.key.value(key)
+        except ValueError:
             return None
         async with self.snapshot() as at:
             columns = [at.table.c[name] for name in shape.names]
@@ -103,9 +103,10 @@ class ReadModel(Generic[Row]):
             InvalidQuery: A column that isn't listed, a page that can't be, or a cursor of another question.
             Malformed: A cursor of nobody's.
         """
-        filters = {name: value for name, value in (where or {}).items() if value is not None}
         order = self._order(order_by)
-        self._check(filters, page, page_size)
+        self._check(page, page_size)
+        filters = {name: self._value(name, value) for name, value in (where or {}).items() if value is not None}
+        check(search, "the search")
         digest = digest_of([filters, search])
         after = None if cursor is None else Cursor.decode(cursor)
         if after is not None:
@@ -131,11 +132,17 @@ class ReadModel(Generic[Row]):
         """
         return self._source.snapshot()
 
-    def _check(self, filters: Mapping[str, Any], page: int, page_size: int) -> None:
-        for name in filters:
-            if name not in self._source.shape.listed:
-                raise InvalidQuery(f"no filter {name!r}", allowed=self._source.shape.listed)
-        check(dict(filters), "the filter")
+    def _value(self, name: str, value: Any) -> Any:
+        """What to filter by, as the column's own values are."""
+        if name not in self._source.shape.listed:
+            raise InvalidQuery(f"no filter {name!r}", allowed=self._source.shape.listed)
+        check(value, f"the filter {name}")
+        try:
+            return self._source.shape.column(name).value(value)
+        except ValueError as error:
+            raise InvalidQuery(f"no value to filter {name} by: {error}") from error
+
+    def _check(self, page: int, page_size: int) -> None:
         for what, number, allowed in (("page", page, PAGES), ("page_size", page_size, PAGE_SIZES)):
             if number not in allowed:
                 raise InvalidQuery(f"{what} {number}: {allowed[0]} to {allowed[-1]}")
@@ -184,12 +191,13 @@ class ReadModel(Generic[Row]):
 
     def _decoded(self, cursor: Cursor, order: Order) -> Cursor:
         """The cursor's values in the types of their columns."""
-        kinds = {column.name: column.kind | None for column in self._source.shape.columns} | {POSITION: int}
+        shape = self._source.shape
         try:
             check([cursor.value, cursor.position, cursor.key], "the cursor")
-            value = msgspec.convert(cursor.value, kinds[order.column])
-            key = msgspec.convert(cursor.key, self._source.shape.key.kind)
-        except (msgspec.ValidationError, NotStorable) as error:
+            value, key = cursor.value, shape.key.value(cursor.key)
+            if order.column != POSITION and value is not None:
+                value = shape.column(order.column).value(value)
+        except (ValueError, NotStorable) as error:
             raise Malformed("cursor", "its values are of other types") from error
         return msgspec.structs.replace(cursor, value=value, key=key)
 

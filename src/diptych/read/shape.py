@@ -4,13 +4,13 @@ Derive a table from a row class: its columns, its key, what is indexed and what 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, is_dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from functools import cached_property
 from operator import attrgetter
 from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 from uuid import UUID
 
 import msgspec
@@ -20,39 +20,55 @@ from sqlalchemy import (
     Column,
     Date,
     DateTime,
-    Double,
     Float,
     Index,
     MetaData,
     Numeric,
+    PrimaryKeyConstraint,
     String,
     Table,
     Text,
     Uuid,
 )
 from sqlalchemy import Enum as Enumerated
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.types import TypeEngine
 
+from diptych.codec import INT64
 from diptych.errors import BadProjection
-from diptych.read.columns import Amount, AsJson, ByValue, Day, Mark, Scale, UtcTime, code_point_text
+from diptych.read.columns import (
+    Amount,
+    AsJson,
+    ByValue,
+    Day,
+    Duration,
+    Mark,
+    Number,
+    PlainText,
+    Scale,
+    TimeOfDay,
+    UtcTime,
+)
 
 POSITION = "_position"
 WORDS = "_words"
 ROW = "_row"
 
 _PLAIN: dict[Any, Callable[[], TypeEngine[Any]]] = {
-    str: code_point_text,
+    str: PlainText,
     int: BigInteger,
-    float: Double,
+    float: Number,
     bool: Boolean,
     date: Day,
     datetime: UtcTime,
     UUID: Uuid,
+    time: TimeOfDay,
+    timedelta: Duration,
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ColumnShape:
     """A column: the Python type of its values, and what it is for."""
 
@@ -61,6 +77,27 @@ class ColumnShape:
     optional: bool
     marks: frozenset[Mark]
     type: TypeEngine[Any]
+
+    def value(self, given: Any) -> Any:
+        """
+        A value to compare with the column's own: of its type, and one that it could hold.
+
+        Raises:
+            ValueError: No row can have it there.
+        """
+        try:
+            value = msgspec.convert(given, self.kind)
+            self._bind(value)
+        except (ValueError, TypeError, OverflowError, ArithmeticError) as error:
+            raise ValueError(str(error)) from error
+        if type(value) is int and value not in INT64:
+            raise ValueError(f"{value} is beyond 64 bits")
+        return value
+
+    @cached_property
+    def _bind(self) -> Callable[[Any], Any]:
+        bind = self.type.bind_processor(sqlite.dialect())
+        return bind or (lambda value: value)
 
 
 @dataclass(frozen=True)
@@ -100,8 +137,10 @@ class Shape:
         with `index=True`, and those with `info={"searched": True}`.
 
         Raises:
-            BadProjection: Its primary key isn't one column.
+            BadProjection: Its primary key isn't one column, or it has constraints, defaults or
+                indexes of several columns, which nothing would come of.
         """
+        _check_bare(table)
         columns = tuple(_declared(column) for column in table.columns)
         keys = [column for column in columns if Mark.KEY in column.marks]
         if len(keys) != 1:
@@ -112,6 +151,14 @@ class Shape:
     def names(self) -> tuple[str, ...]:
         """The row's own columns, in order."""
         return tuple(column.name for column in self.columns)
+
+    def column(self, name: str) -> ColumnShape:
+        """The column of that name."""
+        return self._by_name[name]
+
+    @cached_property
+    def _by_name(self) -> dict[str, ColumnShape]:
+        return {column.name: column for column in self.columns}
 
     @cached_property
     def listed(self) -> tuple[str, ...]:
@@ -188,26 +235,57 @@ def _is_frozen(row_type: Any) -> bool:
 
 
 def _column(row_type: Any, name: str, hint: Any) -> ColumnShape:
-    marks: set[Mark] = set()
-    scale, kind, optional = 2, hint, False
-    while True:
-        if get_origin(kind) is Annotated:
-            kind, *metadata = get_args(kind)
-            marks |= {each for each in metadata if isinstance(each, Mark)}
-            scale = next((each.places for each in metadata if isinstance(each, Scale)), scale)
-        elif get_origin(kind) in (Union, UnionType) and type(None) in get_args(kind) and len(get_args(kind)) == 2:
-            kind = next(each for each in get_args(kind) if each is not type(None))
-            optional = True
-        else:
-            break
     where = f"{row_type.__name__}.{name}"
+    kind, optional, metadata = _unwrapped(hint)
+    marks = frozenset(each for each in metadata if isinstance(each, Mark))
+    scale = next((each.places for each in metadata if isinstance(each, Scale)), 2)
     if name.startswith("_"):
         raise BadProjection(f"{where}: names that begin with _ are Diptych's own")
     if Mark.SEARCHED in marks and kind is not str:
         raise BadProjection(f"{where} is searched and no text: only str columns have words")
     if Mark.KEY in marks and optional:
         raise BadProjection(f"{where} is the key and optional: a row always has its key")
-    return ColumnShape(name, kind, optional, frozenset(marks), _type(where, kind, scale))
+    type = _type(where, kind, scale)
+    if isinstance(type, AsJson) and marks:
+        raise BadProjection(
+            f"{where} can't be a key or indexed: {kind} is kept as JSON, which has no order that a database knows"
+        )
+    return ColumnShape(name, kind, optional, marks, type)
+
+
+def _unwrapped(hint: Any) -> tuple[Any, bool, list[Any]]:
+    """The type that a hint names in the end, whether None may stand there too, and what annotates it."""
+    optional, metadata = False, []
+    while True:
+        if get_origin(hint) is Annotated:
+            hint, *more = get_args(hint)
+            metadata += more
+        elif get_origin(hint) in (Union, UnionType) and type(None) in get_args(hint) and len(get_args(hint)) == 2:
+            hint = next(each for each in get_args(hint) if each is not type(None))
+            optional = True
+        elif (named := getattr(hint, "__supertype__", None) or getattr(hint, "__value__", None)) is not None:
+            hint = named  # of a NewType, or of a type alias
+        elif get_origin(hint) is Literal and len({type(each) for each in get_args(hint)}) == 1:
+            hint = type(get_args(hint)[0])
+        else:
+            return hint, optional, metadata
+
+
+def _check_bare(table: Table) -> None:
+    """Rows are written many at once by their key: nothing else of a table has a meaning there."""
+    lost = [str(type(each).__name__) for each in table.constraints if not isinstance(each, PrimaryKeyConstraint)]
+    lost += [f"Index over {len(index.columns)} columns" for index in table.indexes if len(index.columns) != 1]
+    lost += [f"unique Index of {index.columns[0].name}" for index in table.indexes if index.unique]
+    lost += [
+        f"default of {column.name}"
+        for column in table.columns
+        if (column.default, column.server_default) != (None, None)
+    ]
+    if lost:
+        raise BadProjection(
+            f"table {table.name} declares what a table of folded rows can't have ({', '.join(lost)}): "
+            "leave it out, or extend Projection and write its statements"
+        )
 
 
 def _declared(column: Column[Any]) -> ColumnShape:
@@ -220,7 +298,7 @@ def _declared(column: Column[Any]) -> ColumnShape:
     elif isinstance(kind, Date):
         kind = Day()
     elif isinstance(kind, String) and not isinstance(kind, Enumerated):
-        kind = code_point_text()
+        kind = PlainText()
     roles = {Mark.KEY: column.primary_key, Mark.INDEXED: column.index, Mark.SEARCHED: column.info.get("searched")}
     marks = frozenset(mark for mark, wanted in roles.items() if wanted)
     return ColumnShape(column.name, kind.python_type, bool(column.nullable), marks, kind)

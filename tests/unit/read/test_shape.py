@@ -1,12 +1,14 @@
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Annotated, Any, Literal, NewType
 
 import msgspec
 import pytest
+from sqlalchemy import CheckConstraint, Column, Index, MetaData, String, Table
+from typing_extensions import TypeAliasType
 
 from diptych.errors import BadProjection
-from diptych.read.columns import Indexed, Key, Searched
+from diptych.read.columns import Indexed, Key, Mark, Searched
 from diptych.read.shape import Shape
 
 
@@ -73,6 +75,17 @@ class Numbered:
     b: Number
 
 
+@dataclass(frozen=True)
+class KeyOfParts:
+    a: Key[tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class IndexedParts:
+    a: Key[str]
+    b: Indexed[list[str]]
+
+
 @pytest.mark.parametrize(
     ("row", "why"),
     [
@@ -85,8 +98,43 @@ class Numbered:
         (Loose, "declare it with frozen=True"),
         (LooseStruct, "declare it with frozen=True"),
         (Numbered, "the values of Number are not all text"),
+        (KeyOfParts, "can't be a key or indexed"),
+        (IndexedParts, "can't be a key or indexed"),
     ],
 )
 def test_a_row_that_can_be_no_table_is_refused_with_the_reason(row: Any, why: str) -> None:
     with pytest.raises(BadProjection, match=why):
         Shape.of(row, "rows")
+
+
+Name = NewType("Name", str)
+Short = TypeAliasType("Short", Annotated[Name, Mark.SEARCHED])
+
+
+def test_a_name_for_a_type_is_that_type() -> None:
+    @dataclass(frozen=True)
+    class Row:
+        id: Key[Name]
+        short: Short | None
+        state: Indexed[Literal["open", "shut"]] = "open"
+
+    shape = Shape.of(Row, "rows")
+
+    assert [(column.kind, column.optional) for column in shape.columns] == [(str, False), (str, True), (str, False)]
+    assert shape.searched == ("short",)
+
+
+def test_what_a_table_of_folded_rows_can_not_have_is_refused() -> None:
+    table = Table(
+        "rows",
+        MetaData(),
+        Column("id", String, primary_key=True),
+        Column("a", String, default="x"),
+        Column("b", String, index=True, unique=True),
+        CheckConstraint("a <> b"),
+        Index("both", "a", "b"),
+    )
+
+    with pytest.raises(BadProjection, match=r"CheckConstraint.*Index over 2 columns.*unique Index of b.*default of a"):
+        Shape.of_table(table, "rows")
+    assert Shape.of_table(Table("rows", MetaData(), Column("id", String, primary_key=True)), "rows").listed == ("id",)

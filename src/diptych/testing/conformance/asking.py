@@ -1,14 +1,14 @@
 """Pages, cursors, filters and search."""
 
-from datetime import date
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from diptych.errors import InvalidQuery, Malformed
+from diptych.errors import InvalidQuery, Malformed, NotStorable
 from diptych.read.page import Cursor, digest_of
-from diptych.testing.conformance.things import FULL, Colour, Thing, Things, ThingsCase, thing
+from diptych.testing.conformance.things import FULL, Colour, Count, Thing, Things, ThingsCase, thing
 
 
 class Paging(ThingsCase):
@@ -24,12 +24,28 @@ class Paging(ThingsCase):
         assert (first.total, first.total_pages, third.next_cursor) == (45, 3, None)
         assert (await things.model.page(page=4)).items == []
 
-    @pytest.mark.parametrize("order_by", [None, "name", "-name", "day", "-day", "made_at", "-id", "colour", "-amount"])
+    @pytest.mark.parametrize(
+        "order_by",
+        [None, "name", "-name", "day", "-day", "made_at", "-id", "colour", "-amount", "count", "at", "-lasts", "rank"],
+    )
     async def test_a_walk_by_cursor_meets_every_row_once_in_the_order_of_the_pages(
         self, things: Things, order_by: str | None
     ) -> None:
         days = [None, date(2026, 1, 1), date(2026, 1, 2)]
-        await things.put(*(thing(str(n), name="abc"[n % 3], day=days[n % 3], amount=Decimal(n % 4)) for n in range(25)))
+        rows = [
+            thing(
+                str(n),
+                name="abc"[n % 3],
+                day=days[n % 3],
+                amount=Decimal(n % 4),
+                count=Count(n % 11),
+                at=time(n % 5, n % 2),
+                lasts=timedelta(days=n % 3, microseconds=n % 2),
+                rank=(1, 2, 10)[n % 3],
+            )
+            for n in range(25)
+        ]
+        await things.put(*rows)
 
         whole = (await things.model.page(order_by=order_by, page_size=100)).items
         walked: list[Thing] = []
@@ -43,6 +59,9 @@ class Paging(ThingsCase):
 
         assert walked == whole
         assert len(walked) == 25
+        if (column := (order_by or "").removeprefix("-")) in ("count", "at", "lasts", "rank"):
+            values = [getattr(row, column) for row in walked]
+            assert values == sorted(values, reverse=(order_by or "").startswith("-"))
 
     @pytest.mark.parametrize("order_by", ["day", "-day"])
     async def test_nulls_come_last_either_way_round(self, things: Things, order_by: str) -> None:
@@ -88,6 +107,43 @@ class Paging(ThingsCase):
                 await things.model.page(cursor=nobody, order_by="name")
 
     @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("amount", Decimal("1.005")),
+            ("amount", Decimal("1e30")),
+            ("amount", "dear"),
+            ("made_at", datetime(2026, 1, 1)),  # noqa: DTZ001
+            ("made_at", "yesterday"),
+            ("day", datetime(2026, 1, 1, tzinfo=UTC)),
+            ("colour", "green"),
+            ("name", 5),
+            ("name", "\0"),
+            ("count", 2**63),
+            ("count", True),
+            ("lasts", "long"),
+        ],
+    )
+    async def test_a_value_that_no_row_can_have_is_refused_as_a_filter(
+        self, things: Things, name: str, value: Any
+    ) -> None:
+        with pytest.raises((InvalidQuery, NotStorable)):
+            await things.model.page(where={name: value})
+
+    async def test_a_lone_surrogate_is_no_search(self, things: Things) -> None:
+        with pytest.raises(NotStorable, match="lone surrogate"):
+            await things.model.page(search="\ud800")
+
+    @pytest.mark.parametrize(
+        ("order", "value"),
+        [("amount", "1.005"), ("amount", "1e30"), ("made_at", "2026-01-01T00:00:00"), ("day", "x"), ("colour", "x")],
+    )
+    async def test_a_cursor_with_a_forged_value_is_refused(self, things: Things, order: str, value: str) -> None:
+        forged = Cursor(order, digest_of([{}, None]), value, 1, "a").encode()
+
+        with pytest.raises(Malformed):
+            await things.model.page(cursor=forged, order_by=order)
+
+    @pytest.mark.parametrize(
         ("position", "value", "key"), [(2**63, 1, "a"), (1, 2**70, "a"), (1, "\0", "a"), (-(2**70), 1, "a")]
     )
     async def test_a_forged_cursor_is_refused(self, things: Things, position: int, value: Any, key: str) -> None:
@@ -114,6 +170,7 @@ class Searching(ThingsCase):
         assert await ids("cab queso") == []  # only the last word may be begun
         assert await ids('"queso cabrales"') == ["a"]
         assert await ids("oviedo cabrales") == ["a"]
+        assert await ids('"cabrales oviedo"') == []  # one column ends, the next begins
         assert await ids("cote sao") == ["full"]
         assert await ids("name:queso OR *") == []
         assert await ids("'; DROP TABLE things_v1; --") == []

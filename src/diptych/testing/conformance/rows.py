@@ -1,14 +1,17 @@
 """Rows of every type, written and read through the engine's own statements."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, time
 from decimal import Decimal, localcontext
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import func, inspect, select
 
+from diptych.errors import NotStorable
 from diptych.read.tables import drop_tables
-from diptych.testing.conformance.things import FULL, SHAPE, Things, ThingsCase, thing
+from diptych.testing.conformance.things import FULL, SHAPE, Part, Things, ThingsCase, thing
 
 
 class Rows(ThingsCase):
@@ -40,6 +43,38 @@ class Rows(ThingsCase):
             await things.put(thing("a", amount=amount))
 
         assert await things.model.get("a") is None
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            {"name": "a\0b"},
+            {"name": "\ud800"},
+            {"ratio": float("nan")},
+            {"ratio": float("-inf")},
+            {"parts": (Part("a\0", Decimal(1)),)},
+            {"parts": (Part("a", Decimal("NaN")),)},
+            {"made_at": datetime(2026, 1, 1)},  # noqa: DTZ001
+            {"at": time(12, tzinfo=UTC)},
+        ],
+    )
+    async def test_a_value_that_not_every_database_can_hold_is_refused(
+        self, things: Things, value: dict[str, Any]
+    ) -> None:
+        with pytest.raises((NotStorable, ValueError)):
+            await things.put(replace(thing("a"), **value))
+
+        assert await things.model.get("a") is None
+
+    async def test_a_time_is_an_instant_whatever_the_zone_it_is_seen_from(self, things: Things) -> None:
+        twice = datetime(2026, 10, 25, 2, 30, tzinfo=ZoneInfo("Europe/Berlin"))
+        await things.put(thing("first", made_at=twice), thing("second", made_at=twice.replace(fold=1)))
+
+        rows = (await things.model.page(order_by="made_at")).items
+
+        assert [(row.id, row.made_at) for row in rows] == [
+            ("first", datetime(2026, 10, 25, 0, 30, tzinfo=UTC)),
+            ("second", datetime(2026, 10, 25, 1, 30, tzinfo=UTC)),
+        ]
 
     async def test_money_is_exact_whatever_the_caller_computes_with(self, things: Things) -> None:
         large = thing("a", amount=Decimal("12345678901234.56"))

@@ -3,10 +3,10 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, NewType
 from uuid import UUID, uuid4
 
 import pytest
@@ -19,6 +19,8 @@ from diptych.read.shape import Shape
 from diptych.read.statements import Statements
 from diptych.read.tables import create_indexes, create_tables
 from diptych.testing.conformance.read_case import ReadDatabaseCase
+
+Count = NewType("Count", int)
 
 
 class Colour(Enum):
@@ -44,6 +46,10 @@ class Thing:
     serial: UUID | None = None
     ratio: float = 0.0
     yes: bool = False
+    count: Indexed[Count] = Count(0)
+    at: Indexed[time] = time()
+    lasts: Indexed[timedelta] = timedelta()
+    rank: Indexed[Literal[1, 2, 10]] = 1
     parts: tuple[Part, ...] = ()
     note: Searched[str | None] = None
 
@@ -62,6 +68,10 @@ FULL = Thing(
     serial=uuid4(),
     ratio=0.1,
     yes=True,
+    count=Count(-3),
+    at=time(23, 59, 59, 999999),
+    lasts=timedelta(days=-1, microseconds=1),
+    rank=10,
     parts=(Part("a", Decimal("1.10")),),
     note="São Paulo",
 )
