@@ -106,7 +106,7 @@ class Diptych:
 
         Raises:
             BadDatabase: A database can't be opened as it is, or both are one file.
-            BadProjection: A row's shape changed and its projection's version did not.
+            BadProjection: What a row keeps changed and its projection's version did not.
             MissingDependencies: Handlers ask for what nobody provides.
         """
         if log == read and log.startswith("sqlite:"):

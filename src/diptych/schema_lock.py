@@ -17,6 +17,7 @@ import msgspec
 from diptych.catalogue import Catalogue, names_of
 from diptych.errors import SchemaChanged, Unreadable
 from diptych.event import Event, event_type
+from diptych.json_schema import schema_of
 from diptych.log import EventStore
 
 UPCAST = "raise the version and upcast from the old one"
@@ -83,21 +84,8 @@ async def check_log(event_store: EventStore) -> dict[tuple[str, int], int]:
 
 def _locked(events: Iterable[type[Event]]) -> dict[str, Any]:
     return {
-        event_type(event).name: {"version": event_type(event).version, "shape": _bare(msgspec.json.schema(event))}
+        event_type(event).name: {"version": event_type(event).version, "shape": schema_of(event)}
         for event in Catalogue.of(events)
-    }
-
-
-def _bare(schema: Any) -> Any:
-    """A JSON Schema without its words: they may change."""
-    if isinstance(schema, list):
-        return [_bare(each) for each in schema]
-    if not isinstance(schema, dict):
-        return schema
-    return {
-        name: {each: _bare(field) for each, field in part.items()} if name == "properties" else _bare(part)
-        for name, part in schema.items()
-        if name not in ("description", "title")
     }
 
 

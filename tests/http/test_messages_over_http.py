@@ -137,7 +137,7 @@ async def test_a_body_that_is_none_is_a_problem_and_changes_nothing(
         ("/notes/all?cursor=x", 400),
         ("/notes/all?from=1", 200),
         ("/notes/all?q=%22%20OR%20*%20NEAR(", 200),
-        ("/notes/all?q=%00", 200),
+        ("/notes/all?q=%00", 422),
         ("/notes/all?text='%20OR%201=1", 200),
         ("/notes/all?page=99999999999999999999", 422),
         ("/nowhere", 404),

@@ -12,10 +12,13 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from hashlib import blake2b
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import msgspec
 from sqlalchemy import BigInteger, RowMapping, TextClause, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -56,6 +59,23 @@ class Generation:
 
 
 @dataclass(frozen=True, slots=True)
+class Plan:
+    """
+    What a generation was built by.
+
+    `tables` says what each of its tables keeps, by name, as JSON; `code` is a
+    fingerprint of the projection's code.
+    """
+
+    tables: str
+    code: str
+
+    def described(self) -> dict[str, dict[str, str]]:
+        """Its tables, each with what its columns keep."""
+        return msgspec.json.decode(self.tables, type=dict[str, dict[str, str]])
+
+
+@dataclass(frozen=True, slots=True)
 class Checkpoint:
     """
     A row of the bookkeeping.
@@ -82,17 +102,31 @@ class FencedOut(Exception):
     """Another owner took the projection over; this one must stop writing."""
 
 
+@cache
+def here() -> str:
+    """
+    Where process ids mean what they mean to this process: a host, up since its last start, and there a namespace.
+
+    Two containers of one name may not take each other's processes for their own.
+    """
+    known = [socket.gethostname()]
+    for place in ("/proc/sys/kernel/random/boot_id", "/proc/self/ns/pid"):
+        with suppress(OSError):
+            known.append(os.readlink(place) if os.path.islink(place) else Path(place).read_text("ascii"))
+    return f"{known[0]}~{blake2b(' '.join(known).encode(), digest_size=4).hexdigest()}"
+
+
 def new_owner() -> str:
     """A name for a worker that tells whether its process is still there."""
-    return f"{socket.gethostname()}/{os.getpid()}/{uuid4().hex[:12]}"
+    return f"{here()}/{os.getpid()}/{uuid4().hex[:12]}"
 
 
 def is_gone(owner: str | None) -> bool:
-    """Whether a worker's process certainly ended; only known for this host."""
+    """Whether a worker's process certainly ended; only known where its number means something here."""
     if owner is None:
         return False
-    host, pid, _ = owner.split("/")
-    if host != socket.gethostname():
+    place, pid, _ = owner.rsplit("/", 2)
+    if place != here():
         return False
     with suppress(PermissionError):  # alive, and somebody else's
         try:
@@ -102,9 +136,10 @@ def is_gone(owner: str | None) -> bool:
     return False
 
 
-async def add(connection: AsyncConnection, of: Generation, log: LogIdentity) -> bool:
+async def add(connection: AsyncConnection, of: Generation, log: LogIdentity, plan: Plan) -> bool:
     """Begin the bookkeeping of a generation; False if it had begun before."""
-    parameters = of.parameters(log_id=log.log_id, incarnation=log.incarnation)
+    named = {"log_id": log.log_id, "incarnation": log.incarnation}
+    parameters = of.parameters(tables=plan.tables, code=plan.code, **named)
     return await _change(connection, "checkpoint_add", parameters)
 
 
@@ -112,6 +147,12 @@ async def get(connection: AsyncConnection, of: Generation) -> Checkpoint | None:
     """The bookkeeping of a generation."""
     row = (await connection.execute(_statement(connection, "checkpoint_get"), of.parameters())).mappings().first()
     return _checkpoint(row) if row else None
+
+
+async def plan(connection: AsyncConnection, of: Generation) -> Plan | None:
+    """What a generation was built by."""
+    row = (await connection.execute(_statement(connection, "checkpoint_plan"), of.parameters())).mappings().first()
+    return Plan(row["tables"], row["code"]) if row else None
 
 
 async def hold(connection: AsyncConnection, of: Generation) -> Checkpoint | None:

@@ -15,9 +15,11 @@ from typing import Annotated, Any, TypeAlias, TypeVar
 
 import msgspec
 from sqlalchemy import BigInteger, Date, DateTime, Dialect, Double, Numeric, Text, Time
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from diptych.codec import EPOCH, INT64, check, check_text
+from diptych.json_schema import schema_of
 
 T = TypeVar("T")
 _MICROSECOND = timedelta(microseconds=1)
@@ -248,6 +250,25 @@ class AsJson(TypeDecorator[Any]):
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any | None:
         """The value again."""
         return None if value is None else self._decode(value)
+
+
+def told(type: TypeEngine[Any]) -> str:
+    """What a column keeps, in words that are the same on every database."""
+    match type:
+        case Amount():
+            return f"Amount({type.scale})"
+        case AsJson():
+            return f"JSON {msgspec.json.encode(_schema_of(type.kind), order='sorted').decode()}"
+        case TypeDecorator():
+            return type.__class__.__name__
+    return type.compile(dialect=postgresql.dialect())  # type: ignore[no-untyped-call]
+
+
+def _schema_of(kind: Any) -> Any:
+    try:
+        return schema_of(kind)
+    except TypeError:  # of a type that has a form of its own
+        return str(kind)
 
 
 def microseconds(time: datetime) -> int:

@@ -5,13 +5,14 @@ A batch and its checkpoint commit in one transaction: a crash repeats nothing
 and skips nothing (P6). Only the owner of the lease can write.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from diptych.errors import LogRewound
+from diptych.errors import LogRewound, Unavailable
 from diptych.event import RawEvent, RecordedEvent
 from diptych.log import EventStore
 from diptych.read import checkpoint
@@ -22,6 +23,8 @@ from diptych.read.projection import AnyProjection, type_names
 from diptych.read.projector import Projector, projector
 from diptych.read.wait import Watcher
 from diptych.store.port import Page
+
+_logger = logging.getLogger("diptych.projection")
 
 REPAIR = (
     "put the log back that it was built from; or, if this one is meant, say so with log_restored "
@@ -121,13 +124,25 @@ class Follower:
 
     async def fail(self, state: str, error: str, position: int | None) -> None:
         """Record why this generation stopped, for everybody to see; what precedes the failure is served."""
-        if self.held is not None:
+        if self.held is None:
+            return
+        async with self._read_db.begin() as connection:
+            await checkpoint.fail(connection, self.held, state, error, position)
+        if self._publish_at is not None:
+            await self._publish_what_is_there(self.held)
+        self._watcher.look()
+
+    async def _publish_what_is_there(self, held: Checkpoint) -> None:
+        """Serve a first build as far as it came; what prevents that has no bearing on what was recorded."""
+        try:
             async with self._read_db.begin() as connection:
-                await checkpoint.fail(connection, self.held, state, error, position)
-                if self._publish_at is not None:
-                    await self._publish_in(connection)
-            self._publish_at = None
-            self._watcher.look()
+                await checkpoint.fence(connection, held)
+                await self._publish_in(connection)
+        except (Unavailable, FencedOut):
+            raise
+        except Exception:
+            _logger.exception("projection %s can't be served as far as it came", self.of.projection)
+        self._publish_at = None
 
     async def resume(self) -> None:
         """Take back that this generation stopped."""

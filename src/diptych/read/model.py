@@ -99,8 +99,9 @@ class ReadModel(Generic[Row]):
             cursor: From the page before: goes on behind it, without counting; *page* then doesn't matter.
 
         Raises:
-            NotStorable: A value to filter by that no column can hold.
-            InvalidQuery: A column that isn't listed, a page that can't be, or a cursor of another question.
+            NotStorable: A value to filter by, or a search, that no column can hold.
+            InvalidQuery: A column that isn't listed, a value of another type than its column, a page
+                that can't be, or a cursor of another question.
             Malformed: A cursor of nobody's.
         """
         order = self._order(order_by)

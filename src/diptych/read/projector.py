@@ -6,44 +6,57 @@ built beside the one that is being read.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from textwrap import shorten
 from typing import Any
 
-from sqlalchemy import Connection, MetaData, Table, inspect, quoted_name
+import msgspec
+from sqlalchemy import MetaData, Table, quoted_name
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from diptych.errors import BadProjection
 from diptych.event import RecordedEvent
-from diptych.read.checkpoint import Generation
+from diptych.read.checkpoint import Generation, Plan
+from diptych.read.columns import told
+from diptych.read.fingerprint import fingerprint
 from diptych.read.fold import fold_table, fold_two_rounds
 from diptych.read.projection import AnyProjection, Projection, TableProjection, Transaction, TwoRoundProjection
-from diptych.read.shape import ROW, Shape
+from diptych.read.shape import Shape
 from diptych.read.statements import Statements
-from diptych.read.tables import create_indexes, create_tables, drop_tables
+from diptych.read.tables import create_indexes, create_tables
 
 
 class Projector(ABC):
     """One generation of a projection in a read database."""
 
-    def __init__(self, of: Generation, tables: Iterable[Table]) -> None:
+    def __init__(self, projection: AnyProjection, of: Generation) -> None:
         self.of = of
-        self._declared = tuple(tables)
+        self._projection = projection
 
-    async def check(self, connection: AsyncConnection) -> None:
+    @property
+    def plan(self) -> Plan:
+        """What this code builds the generation by."""
+        tables = msgspec.json.encode(self._described(), order="sorted").decode()
+        return Plan(tables, fingerprint(self._projection))
+
+    def check(self, built: Plan) -> None:
         """
-        Insist that its tables have the columns that the code declares.
+        Insist that tables that were built so keep what the code declares.
 
         Raises:
-            BadProjection: They have others.
+            BadProjection: They keep something else.
         """
-        for table in self._declared:
-            there = await connection.run_sync(_columns_of, table.name)
-            if there != frozenset(table.columns.keys()):
-                raise BadProjection(
-                    f"projection {self.of.projection!r} version {self.of.version} keeps {', '.join(sorted(there))} "
-                    f"in {table.name}, but the code says {', '.join(sorted(table.columns.keys()))}: "
-                    f"raise its version, version = {self.of.version + 1}, and new tables are built beside these"
-                )
+        differences = _differences(built.described(), self._described())
+        if differences:
+            raise BadProjection(
+                f"projection {self.of.projection!r} version {self.of.version} was built with other columns than the "
+                f"code declares: {'; '.join(differences)}. Raise its version, version = {self.of.version + 1}, "
+                "and new tables are built beside these"
+            )
+
+    @abstractmethod
+    def _described(self) -> dict[str, dict[str, str]]:
+        """What each of its tables keeps, by name."""
 
     @abstractmethod
     async def create(self, connection: AsyncConnection) -> None:
@@ -52,10 +65,6 @@ class Projector(ABC):
     @abstractmethod
     async def index(self, connection: AsyncConnection) -> None:
         """Make the secondary indexes."""
-
-    @abstractmethod
-    async def drop(self, connection: AsyncConnection) -> None:
-        """Remove the tables."""
 
     @abstractmethod
     async def apply(self, connection: AsyncConnection, events: Sequence[RecordedEvent[Any]]) -> None:
@@ -77,10 +86,13 @@ def projector(projection: AnyProjection, of: Generation) -> Projector:
 class _Shaped(Projector):
     """Tables that Diptych derives from row classes."""
 
-    def __init__(self, of: Generation, *shapes: Shape) -> None:
+    def __init__(self, projection: AnyProjection, of: Generation, *shapes: Shape) -> None:
+        super().__init__(projection, of)
         self._tables = [(shape, physical_name(shape, of)) for shape in shapes]
         self._statements = [Statements(shape, name) for shape, name in self._tables]
-        super().__init__(of, (each.table for each in self._statements))
+
+    def _described(self) -> dict[str, dict[str, str]]:
+        return {name: shape.described() for shape, name in self._tables}
 
     async def create(self, connection: AsyncConnection) -> None:
         for shape, name in self._tables:
@@ -90,53 +102,49 @@ class _Shaped(Projector):
         for shape, name in self._tables:
             await create_indexes(connection, shape, name)
 
-    async def drop(self, connection: AsyncConnection) -> None:
-        for shape, name in self._tables:
-            await drop_tables(connection, shape, name)
-
 
 class _OneTable(_Shaped):
     def __init__(self, projection: TableProjection[Any, Any], of: Generation) -> None:
-        super().__init__(of, projection.shape())
-        self._projection = projection
+        super().__init__(projection, of, projection.shape())
+        self._folds = projection
 
     async def apply(self, connection: AsyncConnection, events: Sequence[RecordedEvent[Any]]) -> None:
-        await fold_table(self._projection, connection, self._statements[0], events)
+        await fold_table(self._folds, connection, self._statements[0], events)
 
 
 class _TwoTables(_Shaped):
     def __init__(self, projection: TwoRoundProjection[Any, Any, Any], of: Generation) -> None:
-        super().__init__(of, projection.memo_shape(), projection.shape())
-        self._projection = projection
+        super().__init__(projection, of, projection.memo_shape(), projection.shape())
+        self._folds = projection
 
     async def apply(self, connection: AsyncConnection, events: Sequence[RecordedEvent[Any]]) -> None:
         memos, rows = self._statements
-        await fold_two_rounds(self._projection, connection, (memos, rows), events)
+        await fold_two_rounds(self._folds, connection, (memos, rows), events)
 
 
 class _FreeForm(Projector):
     """Tables that the projection declares itself."""
 
     def __init__(self, projection: Projection[Any], of: Generation) -> None:
-        self._projection = projection
+        super().__init__(projection, of)
+        self._writes = projection
         self._metadata = MetaData()
         self._tables = free_tables(projection, of, self._metadata)
-        super().__init__(of, self._tables.values())
+
+    def _described(self) -> dict[str, dict[str, str]]:
+        return {table.name: _table_told(table) for table in self._tables.values()}
 
     async def create(self, connection: AsyncConnection) -> None:
         await connection.run_sync(self._metadata.create_all)
-        await self._projection.clear(Transaction(connection, self._tables))
+        await self._writes.clear(Transaction(connection, self._tables))
 
     async def index(self, connection: AsyncConnection) -> None:
         """They came with the tables: its own statements may rely on them."""
 
-    async def drop(self, connection: AsyncConnection) -> None:
-        await connection.run_sync(self._metadata.drop_all)
-
     async def apply(self, connection: AsyncConnection, events: Sequence[RecordedEvent[Any]]) -> None:
         tx = Transaction(connection, self._tables)
         for event in events:
-            await self._projection.apply(event, tx)
+            await self._writes.apply(event, tx)
 
 
 def table_names(projection: AnyProjection) -> list[str]:
@@ -161,8 +169,25 @@ def free_tables(projection: Projection[Any], of: Generation, metadata: MetaData)
     return {table.name: _physical(table, of, metadata) for table in projection.tables}
 
 
-def _columns_of(connection: Connection, table: str) -> frozenset[str]:
-    return frozenset(column["name"] for column in inspect(connection).get_columns(table)) - {ROW}
+def _differences(built: dict[str, dict[str, str]], declared: dict[str, dict[str, str]]) -> list[str]:
+    """What differs, table by table and column by column, in words."""
+    return [
+        f"{column} in {table} is {shorten(was, 80) if was else 'not there'}, "
+        f"declared is {shorten(now, 80) if now else 'none'}"
+        for table in sorted(built.keys() | declared.keys())
+        for column in sorted(built.get(table, {}).keys() | declared.get(table, {}).keys())
+        if (was := built.get(table, {}).get(column)) != (now := declared.get(table, {}).get(column))
+    ]
+
+
+def _table_told(table: Table) -> dict[str, str]:
+    """What a table of a free-form projection keeps, its indexes included."""
+    columns = {
+        column.name: f"{told(column.type)}{' key' if column.primary_key else ''}{' or NULL' if column.nullable else ''}"
+        for column in table.columns
+    }
+    indexes = {str(index.name): f"index of {', '.join(map(str, index.expressions))}" for index in table.indexes}
+    return columns | indexes
 
 
 def _physical(table: Table, of: Generation, metadata: MetaData) -> Table:

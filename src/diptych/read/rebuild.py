@@ -10,15 +10,18 @@ import asyncio
 import logging
 from contextlib import suppress
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from diptych.errors import NotServed, Unavailable
 from diptych.log import EventStore
 from diptych.read import checkpoint
-from diptych.read.checkpoint import FencedOut, Generation, new_owner
+from diptych.read.checkpoint import Checkpoint, FencedOut, Generation, new_owner
 from diptych.read.database import ReadDatabase
 from diptych.read.follower import Follower, why_no_place
 from diptych.read.projection import AnyProjection
 from diptych.read.projector import projector
 from diptych.read.runner import BATCH_EVENTS, back_off_s
+from diptych.read.tables import drop_table
 from diptych.read.wait import Watcher
 
 SNAPSHOTS_S = 5.0
@@ -26,21 +29,25 @@ _logger = logging.getLogger("diptych.projection")
 
 
 async def prepare(event_store: EventStore, read_db: ReadDatabase, projection: AnyProjection) -> Generation:
-    """The generation to keep in step: the served one, or a first one with new tables."""
+    """
+    The generation to keep in step: the served one, or a first one with new tables.
+
+    Raises:
+        Unavailable: Other code is building the first one.
+    """
     async with read_db.begin() as connection:
         await checkpoint.take_turns(connection, projection.name)
         found = await checkpoint.served(connection, projection.name, projection.version)
-        of = found.of if found else Generation(projection.name, projection.version)
-        if await checkpoint.add(connection, of, event_store.identity):
-            await projector(projection, of).create(connection)
-    return of
+        none = Generation(projection.name, projection.version, 0)
+        return found.of if found else await _taken_up(connection, event_store, projection, none)
 
 
 async def rebuild(
     event_store: EventStore, read_db: ReadDatabase, projection: AnyProjection, watcher: Watcher
 ) -> Generation:
     """
-    Build the next generation and serve it; one that a crash left half built is built to its end.
+    Build the next generation and serve it; one that a crash left half built is built to its end,
+    unless it came from other code or from another log.
 
     Returns:
         The generation that is served now.
@@ -56,16 +63,19 @@ async def rebuild(
         raise _other_worker(projection.name)
     try:
         await _build(follower, read_db)
+        while not await _switch(event_store, read_db, old, new):
+            await _catch_up(follower)
     except FencedOut:
         raise _other_worker(projection.name) from None
+    except Unavailable:
+        raise  # what is built stays, and the next rebuild goes on with it
     except Exception:
-        await _give_up(read_db, projection, new)
+        await _give_up(read_db, new)
         raise
-    while not await _switch(event_store, read_db, old, new):
-        await _catch_up(follower)
+    finally:
+        with suppress(Unavailable):  # the lease then runs out by itself
+            await follower.release()
     watcher.look()
-    with suppress(Unavailable):  # the lease then runs out by itself
-        await follower.release()
     return new
 
 
@@ -78,17 +88,16 @@ async def drop_all_but(read_db: ReadDatabase, projection: AnyProjection, kept: G
         every = [each.of for each in await checkpoint.all_of(connection)]
     for of in every:
         if of != kept and (of.projection, of.version) == (kept.projection, kept.version):
-            await drop(read_db, projection, of)
+            await drop(read_db, of)
 
 
-async def drop(read_db: ReadDatabase, projection: AnyProjection, of: Generation) -> None:
+async def drop(read_db: ReadDatabase, of: Generation) -> None:
     """Remove a generation, tables and bookkeeping; one that is served stays."""
     async with read_db.begin() as connection:
         await checkpoint.take_turns(connection, of.projection)
         served = await checkpoint.served(connection, of.projection, of.version)
         if served is None or served.of != of:
-            await projector(projection, of).drop(connection)
-            await checkpoint.drop(connection, of)
+            await _remove(connection, of)
 
 
 async def _begin(
@@ -99,13 +108,41 @@ async def _begin(
         found = await checkpoint.served(connection, projection.name, projection.version)
         if found is None:
             raise NotServed(projection.name, projection.version)
-        for each in await checkpoint.all_of(connection):
-            if each.of.follows(found.of):
-                return found.of, each.of
-        new = found.of.next()
-        await checkpoint.add(connection, new, event_store.identity)
-        await projector(projection, new).create(connection)
-    return found.of, new
+        return found.of, await _taken_up(connection, event_store, projection, found.of)
+
+
+async def _taken_up(
+    connection: AsyncConnection, event_store: EventStore, projection: AnyProjection, after: Generation
+) -> Generation:
+    """The generation after one, as far as it was built by this very code from this log; else a new one."""
+    newest = after
+    for begun in await checkpoint.all_of(connection):
+        if not begun.of.follows(after):
+            continue
+        if await _may_go_on(connection, event_store, projection, begun):
+            return begun.of
+        if await checkpoint.claim(connection, begun.of, new_owner()) is None:
+            raise _other_worker(projection.name)
+        await _remove(connection, begun.of)
+        newest = begun.of
+    new = projector(projection, newest.next())
+    await checkpoint.add(connection, new.of, event_store.identity, new.plan)
+    await new.create(connection)
+    return new.of
+
+
+async def _may_go_on(
+    connection: AsyncConnection, event_store: EventStore, projection: AnyProjection, begun: Checkpoint
+) -> bool:
+    same_code = await checkpoint.plan(connection, begun.of) == projector(projection, begun.of).plan
+    return same_code and await why_no_place(event_store, begun) is None
+
+
+async def _remove(connection: AsyncConnection, of: Generation) -> None:
+    built = await checkpoint.plan(connection, of)
+    for table in built.described() if built else ():
+        await drop_table(connection, table)
+    await checkpoint.drop(connection, of)
 
 
 async def _build(follower: Follower, read_db: ReadDatabase) -> None:
@@ -130,11 +167,11 @@ async def _catch_up(follower: Follower) -> None:
             tries += 1
 
 
-async def _give_up(read_db: ReadDatabase, projection: AnyProjection, new: Generation) -> None:
+async def _give_up(read_db: ReadDatabase, new: Generation) -> None:
     try:
-        await drop(read_db, projection, new)
+        await drop(read_db, new)
     except Unavailable as error:
-        _logger.warning("what was built of %s stays, and the next rebuild goes on with it: %s", projection.name, error)
+        _logger.warning("what was built of %s stays until the next rebuild: %s", new.projection, error)
 
 
 async def _switch(event_store: EventStore, read_db: ReadDatabase, old: Generation, new: Generation) -> bool:
@@ -153,4 +190,4 @@ async def _switch(event_store: EventStore, read_db: ReadDatabase, old: Generatio
 
 
 def _other_worker(name: str) -> Unavailable:
-    return Unavailable(f"projection {name!r} is being rebuilt by another worker: wait for it")
+    return Unavailable(f"projection {name!r} is being built by another worker: wait for it")

@@ -49,6 +49,7 @@ from diptych.read.columns import (
     Scale,
     TimeOfDay,
     UtcTime,
+    told,
 )
 
 POSITION = "_position"
@@ -93,6 +94,11 @@ class ColumnShape:
         if type(value) is int and value not in INT64:
             raise ValueError(f"{value} is beyond 64 bits")
         return value
+
+    def told(self) -> str:
+        """What it keeps and what it is for, in words."""
+        marks = [f" {mark.value}" for mark in Mark if mark in self.marks]
+        return f"{told(self.type)}{''.join(marks)}{' or NULL' if self.optional else ''}"
 
     @cached_property
     def _bind(self) -> Callable[[Any], Any]:
@@ -174,6 +180,10 @@ class Shape:
     def searched(self) -> tuple[str, ...]:
         """The columns that a search looks through."""
         return tuple(column.name for column in self.columns if Mark.SEARCHED in column.marks)
+
+    def described(self) -> dict[str, str]:
+        """What each column keeps and what it is for, in words."""
+        return {column.name: column.told() for column in self.columns}
 
     def table(self, name: str, metadata: MetaData) -> Table:
         """The physical table of this shape, without its secondary indexes."""

@@ -84,12 +84,14 @@ class ReadModelSynchronizer:
         Look at what is there before it is served: its tables, and whether its checkpoints are places in this log.
 
         Raises:
-            BadProjection: A row's shape changed and its projection's version did not.
+            BadProjection: What a row keeps changed and its projection's version did not.
         """
         async with self._read_db.snapshot() as connection:
             for each in await checkpoint.all_of(connection):
                 if self._is_mine(each.of):
-                    await projector(self._projections[each.of.projection], each.of).check(connection)
+                    built = await checkpoint.plan(connection, each.of)
+                    if each.served and built is not None:
+                        projector(self._projections[each.of.projection], each.of).check(built)
                     if await why_no_place(self._event_store, each):
                         self.watcher.distrust(each.of)
 

@@ -35,11 +35,11 @@ async def create_indexes(connection: AsyncConnection, shape: Shape, name: str) -
             await connection.exec_driver_sql(statement)
 
 
-async def drop_tables(connection: AsyncConnection, shape: Shape, name: str) -> None:
-    """Remove a shape's table with all that belongs to it."""
-    if shape.searched and _is_sqlite(connection):
-        await connection.exec_driver_sql(f'DROP TABLE IF EXISTS "{_search(name)}"')
-    await connection.execute(DropTable(shape.table(name, MetaData()), if_exists=True))
+async def drop_table(connection: AsyncConnection, name: str) -> None:
+    """Remove a table with all that belongs to it."""
+    if _is_sqlite(connection):
+        await connection.execute(DropTable(Table(_search(name), MetaData()), if_exists=True))
+    await connection.execute(DropTable(Table(name, MetaData()), if_exists=True))
 
 
 async def _has_table(connection: AsyncConnection, name: str) -> bool:

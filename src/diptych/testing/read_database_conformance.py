@@ -10,6 +10,7 @@ let pytest (with pytest-asyncio in auto mode) collect it:
 """
 
 from diptych.testing.conformance.asking import Paging, Searching
+from diptych.testing.conformance.changing import Changing
 from diptych.testing.conformance.following import Catching, Failing, Following
 from diptych.testing.conformance.overtaking import Overtaking
 from diptych.testing.conformance.owning import Owning, Pointing
@@ -30,5 +31,6 @@ class ReadDatabaseConformance(
     Failing,
     Catching,
     Rebuilding,
+    Changing,
 ):
     """What holds for every read database: say how yours is opened with `open_read_db(folder)`."""

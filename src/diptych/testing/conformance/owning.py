@@ -2,20 +2,20 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from socket import gethostname
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from diptych.read import checkpoint
-from diptych.read.checkpoint import Checkpoint, FencedOut, Generation
+from diptych.read.checkpoint import Checkpoint, FencedOut, Generation, Plan
 from diptych.read.database import ReadDatabase
 from diptych.store.port import LogIdentity
 from diptych.testing.conformance.read_case import ReadDatabaseCase
 
 FIRST, SECOND = Generation("p", 1, 1), Generation("p", 1, 2)
 LOG = LogIdentity("log", 1)
+PLAN = Plan("{}", "")
 
 
 class _Bookkept(ReadDatabaseCase):
@@ -23,7 +23,7 @@ class _Bookkept(ReadDatabaseCase):
     async def connection(self, read_db: ReadDatabase) -> AsyncIterator[AsyncConnection]:
         """A transaction in which the bookkeeping of a first generation has begun."""
         async with read_db.begin() as connection:
-            assert await checkpoint.add(connection, FIRST, LOG)
+            assert await checkpoint.add(connection, FIRST, LOG, PLAN)
             yield connection
 
 
@@ -31,8 +31,8 @@ class Owning(_Bookkept):
     """Lease, epoch and fence."""
 
     async def test_a_generation_is_added_once(self, connection: AsyncConnection) -> None:
-        assert not await checkpoint.add(connection, FIRST, LOG)
-        assert await checkpoint.add(connection, SECOND, LOG)
+        assert not await checkpoint.add(connection, FIRST, LOG, PLAN)
+        assert await checkpoint.add(connection, SECOND, LOG, PLAN)
 
     async def test_of_two_who_claim_one_owns(self, connection: AsyncConnection) -> None:
         owner, other = checkpoint.new_owner(), checkpoint.new_owner()
@@ -81,7 +81,7 @@ class Owning(_Bookkept):
         assert await checkpoint.claim(connection, FIRST, checkpoint.new_owner()) is None
 
     async def test_an_owner_whose_process_ended_is_taken_over_at_once(self, connection: AsyncConnection) -> None:
-        await claimed(connection, f"{gethostname()}/999999999/gone")
+        await claimed(connection, f"{checkpoint.here()}/999999999/gone")
 
         assert await checkpoint.claim(connection, FIRST, checkpoint.new_owner())
 
@@ -102,7 +102,7 @@ class Pointing(_Bookkept):
     """Which generation answers."""
 
     async def test_only_a_switch_from_what_is_served_moves_the_pointer(self, connection: AsyncConnection) -> None:
-        await checkpoint.add(connection, SECOND, LOG)
+        await checkpoint.add(connection, SECOND, LOG, PLAN)
         await checkpoint.serve_first(connection, FIRST)
         await checkpoint.serve_first(connection, SECOND)
         assert await served(connection) == FIRST

@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import func, inspect, select
 
 from diptych.errors import NotStorable
-from diptych.read.tables import drop_tables
-from diptych.testing.conformance.things import FULL, SHAPE, Part, Things, ThingsCase, thing
+from diptych.read.tables import drop_table
+from diptych.testing.conformance.things import FULL, Part, Things, ThingsCase, thing
 
 
 class Rows(ThingsCase):
@@ -110,7 +110,7 @@ class Rows(ThingsCase):
 
     async def test_dropped_tables_leave_nothing_behind(self, things: Things) -> None:
         async with things.read_db.begin() as connection:
-            await drop_tables(connection, SHAPE, "things_v1")
+            await drop_table(connection, "things_v1")
             left = await connection.run_sync(lambda sync: inspect(sync).get_table_names())
 
         assert [name for name in left if name.startswith("things")] == []

@@ -1,5 +1,6 @@
 -- The bookkeeping of projections: one row a generation with its checkpoint, its
 -- owner's lease and its state, and the pointer to the generation that answers queries.
+-- `tables` and `code` say what it was built by.
 -- Times are in microseconds since 1970, by this database's clock.
 CREATE TABLE diptych_checkpoint (
     projection text COLLATE "C" NOT NULL,
@@ -16,6 +17,8 @@ CREATE TABLE diptych_checkpoint (
     error text COLLATE "C",
     error_position bigint,
     since bigint,
+    tables text COLLATE "C" NOT NULL,
+    code text COLLATE "C" NOT NULL,
     CONSTRAINT diptych_checkpoint_pk PRIMARY KEY (projection, version, generation)
 );
 
