@@ -7,7 +7,7 @@ and skips nothing (P6). Only the owner of the lease can write.
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -30,6 +30,13 @@ REPAIR = (
     "put the log back that it was built from; or, if this one is meant, say so with log_restored "
     "(log_adopt for a copy) and rebuild the projection"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    state: str
+    error: str
+    position: int | None
 
 
 class Follower:
@@ -126,23 +133,22 @@ class Follower:
         """Record why this generation stopped, for everybody to see; what precedes the failure is served."""
         if self.held is None:
             return
-        async with self._read_db.begin() as connection:
-            await checkpoint.fail(connection, self.held, state, error, position)
-        if self._publish_at is not None:
-            await self._publish_what_is_there(self.held)
-        self._watcher.look()
-
-    async def _publish_what_is_there(self, held: Checkpoint) -> None:
-        """Serve a first build as far as it came; what prevents that has no bearing on what was recorded."""
+        failure = _Failure(state, error, position)
         try:
-            async with self._read_db.begin() as connection:
-                await checkpoint.fence(connection, held)
-                await self._publish_in(connection)
+            await self._stop_at(self.held, failure, publish=self._publish_at is not None)
         except (Unavailable, FencedOut):
             raise
-        except Exception:
+        except Exception:  # what prevents it from being served has no bearing on why it stopped
             _logger.exception("projection %s can't be served as far as it came", self.of.projection)
+            await self._stop_at(self.held, failure, publish=False)
         self._publish_at = None
+        self._watcher.look()
+
+    async def _stop_at(self, held: Checkpoint, failure: "_Failure", *, publish: bool) -> None:
+        async with self._read_db.begin() as connection:
+            await checkpoint.fail(connection, held, failure.state, failure.error, failure.position)
+            if publish:
+                await self._publish_in(connection)
 
     async def resume(self) -> None:
         """Take back that this generation stopped."""

@@ -139,6 +139,10 @@ class System:
             self.synchronizer.stop()
             await asyncio.wait_for(task, 60)
 
+    async def is_in(self, state: str) -> bool:
+        """Whether one of the projections is in a state."""
+        return state in {status.state for status in await self.synchronizer.status()}
+
     async def reached(self, name: str, position: int) -> None:
         reached = await self.synchronizer.wait_for(name, position, timeout=30)
         assert not reached.stale, (reached, await self.synchronizer.status())

@@ -20,7 +20,6 @@ from diptych.testing.conformance.rebuilding import (
     FOLDED,
     CountingAccounts,
     half_a_rebuild,
-    is_in_state,
     let_the_owner_die,
     tables,
 )
@@ -155,7 +154,7 @@ class Changing(ReadDatabaseCase):
             system = System(other, read_db, Accounts)
             last = await system.append(Opened(account="b", owner="bea"))
             async with system.running():
-                await until(lambda: is_in_state(system, "rewound"))
+                await until(lambda: system.is_in("rewound"))
                 assert (await system.synchronizer.wait_for("accounts", last, timeout=10)).reason == "another log"
                 async with asyncio.timeout(30):
                     await system.synchronizer.rebuild_projection("accounts")

@@ -6,10 +6,14 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 import msgspec
+import pytest
 from sqlalchemy import BigInteger, Column, MetaData, Numeric, Table, Text, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from diptych.event import RecordedEvent
 from diptych.log import EventStore
+from diptych.read import checkpoint
+from diptych.read.checkpoint import Generation
 from diptych.read.columns import Key
 from diptych.read.consistency import asking
 from diptych.read.database import ReadDatabase
@@ -27,6 +31,7 @@ from diptych.testing.conformance.accounts import (
     System,
     Wealth,
 )
+from diptych.testing.conformance.case import until
 from diptych.testing.conformance.read_case import ReadDatabaseCase
 
 
@@ -249,6 +254,24 @@ class Failing(ReadDatabaseCase):
             await system.synchronizer.retry("accounts")
             await system.reached("accounts", last)
             assert await system.model(Accounts).get("a") == Account("a", "ann", 44, 32)
+
+    async def test_a_failure_is_told_though_what_precedes_it_can_not_be_served(
+        self, event_store: EventStore, read_db: ReadDatabase, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def fails(connection: AsyncConnection, of: Generation) -> None:
+            raise RuntimeError("can't be served")
+
+        monkeypatch.setattr(checkpoint, "serve_first", fails)
+        accounts = Accounts()
+        accounts.broken_at = 13
+        system = System(event_store, read_db, accounts)
+        await system.append(Opened(account="a", owner="ann"), Paid(account="a", amount=13))
+
+        async with system.running():
+            await until(lambda: system.is_in("faulted"))
+            [status] = await system.synchronizer.status()
+
+        assert (status.error, status.error_position) == ("RuntimeError: a bug in evolve", 2)
 
     async def test_a_wrong_statement_is_no_outage_whatever_it_names(
         self, event_store: EventStore, read_db: ReadDatabase

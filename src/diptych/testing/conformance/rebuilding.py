@@ -130,7 +130,7 @@ class Rebuilding(ReadDatabaseCase):
         worker = System(event_store, read_db, broken)
         async with worker.running(), self.open_read_db(tmp_path) as same_db:
             last = await worker.append(Opened(account="a", owner="x"), Paid(account="a", amount=5))
-            await until(lambda: is_in_state(worker, "faulted"))
+            await until(lambda: worker.is_in("faulted"))
             broken.broken_at = None
 
             await System(event_store, same_db, Accounts).synchronizer.rebuild_projection("accounts")
@@ -280,11 +280,6 @@ async def tables(read_db: ReadDatabase) -> list[str]:
     """The names of all tables."""
     async with read_db.acquire() as connection:
         return await connection.run_sync(lambda sync: inspect(sync).get_table_names())
-
-
-async def is_in_state(system: System, state: str) -> bool:
-    """Whether one of a system's projections is in a state."""
-    return state in {status.state for status in await system.synchronizer.status()}
 
 
 async def indexes(read_db: ReadDatabase, table: str) -> list[str | None]:
