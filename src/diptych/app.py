@@ -23,6 +23,7 @@ from diptych.read.query import Query, QueryBus
 from diptych.read.synchronizer import ReadModelSynchronizer
 from diptych.read.view import Gate, ServedTable, Views
 from diptych.read.wait import REWOUND
+from diptych.store.location import names_same_file
 from diptych.token import Token
 from diptych.write.aggregate import Aggregate
 from diptych.write.bus import CommandBus
@@ -109,7 +110,7 @@ class Diptych:
             BadProjection: What a row keeps changed and its projection's version did not.
             MissingDependencies: Handlers ask for what nobody provides.
         """
-        if log == read and log.startswith("sqlite:"):
+        if names_same_file(log, read):
             raise BadDatabase(f"the log and the read models are both to be in {log}: give each a file of its own")
         async with open_store(log, self.events) as event_store, open_read_db(read) as read_db:
             running = Running(self, event_store, read_db, self.provide | dict(provide or {}))

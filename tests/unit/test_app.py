@@ -309,9 +309,10 @@ async def test_a_row_that_changed_its_shape_without_a_new_version_is_named_at_th
         await running.caught_up()
 
 
-async def test_one_file_can_not_hold_both(tmp_path: Path) -> None:
+@pytest.mark.parametrize("spelt", ["a.db", "../{name}/a.db", "./a.db"])
+async def test_one_file_can_not_hold_both(tmp_path: Path, spelt: str) -> None:
     with pytest.raises(BadDatabase, match="give each a file of its own"):
-        async with app.open(f"sqlite:///{tmp_path}/a.db", f"sqlite:///{tmp_path}/a.db"):
+        async with app.open(f"sqlite:///{tmp_path}/a.db", f"sqlite:///{tmp_path}/{spelt.format(name=tmp_path.name)}"):
             pass
 
 

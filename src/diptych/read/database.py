@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from diptych.errors import BadDatabase, Unavailable
 from diptych.read.engines import Engines, engines_for
+from diptych.store.location import Place
 
 SCHEMA_VERSION = 1
 MEMORY = "sqlite:///:memory:"
@@ -30,11 +31,17 @@ class ReadDatabase:
     def __init__(self, engines: Engines) -> None:
         self._engines = engines
         self._turns = asyncio.Lock() if engines.one_writer else nullcontext()
+        self._place: Place | None = None
 
     @property
     def dialect_name(self) -> str:
         """Which SQL it speaks."""
         return self._engines.writer.dialect.name
+
+    def stay_with_the_file(self) -> None:
+        """From now on, use only the file that is there now: one that is put in its place is not the same."""
+        if self._engines.file is not None:
+            self._place = Place(str(self._engines.file), what="the read database")
 
     @asynccontextmanager
     async def acquire(self) -> AsyncIterator[AsyncConnection]:
@@ -98,6 +105,8 @@ class ReadDatabase:
 
     @asynccontextmanager
     async def _connected(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+        if self._place is not None:
+            self._place.check()
         with self._translated():
             connection = await self._connection(engine)
             try:
@@ -146,6 +155,7 @@ async def open_read_db(url: str) -> AsyncIterator[ReadDatabase]:
     try:
         read_db = ReadDatabase(engines)
         await _create_schema(read_db, engines)
+        read_db.stay_with_the_file()
         yield read_db
     finally:
         await engines.dispose()
@@ -153,20 +163,15 @@ async def open_read_db(url: str) -> AsyncIterator[ReadDatabase]:
 
 async def _create_schema(read_db: ReadDatabase, engines: Engines) -> None:
     """Bring the schema to this code's version, one numbered file after another."""
-    try:
-        async with read_db.begin() as connection:
-            found = await engines.schema_version(connection)
-            if found > SCHEMA_VERSION:
-                raise BadDatabase(
-                    f"the read database has schema {found}, this code knows {SCHEMA_VERSION}: use newer code with it"
-                )
-            for number in range(found + 1, SCHEMA_VERSION + 1):
-                await _run_script(connection, _script(read_db.dialect_name, number))
-                await engines.set_schema_version(connection, number)
-    except Unavailable as error:
-        if "not a database" in str(error):
-            raise BadDatabase(f"the file is no SQLite database: {error}") from error
-        raise
+    async with read_db.begin() as connection:
+        found = await engines.schema_version(connection)
+        if found > SCHEMA_VERSION:
+            raise BadDatabase(
+                f"the read database has schema {found}, this code knows {SCHEMA_VERSION}: use newer code with it"
+            )
+        for number in range(found + 1, SCHEMA_VERSION + 1):
+            await _run_script(connection, _script(read_db.dialect_name, number))
+            await engines.set_schema_version(connection, number)
 
 
 def _script(dialect: str, number: int) -> str:

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from diptych.errors import BadDatabase
 from diptych.message import new_id
-from diptych.read.sqlite import url_of
+from diptych.read.sqlite import APPLICATION_ID, refuse_foreign, url_of
 from diptych.store.location import place_for
 
 READERS, MORE_READERS = 8, 32  # more where queries hold several snapshots at once
@@ -37,6 +37,7 @@ class Engines:
 
     Attributes:
         name: What it is called in messages: nothing secret.
+        file: Where it lies, if it is one.
         one_writer: Whether it takes one writing transaction at a time.
         is_away: Whether an error of the driver says that it can't be used now.
         schema_version: Which schema its tables have, 0 for none; nobody else can change it until the transaction ends.
@@ -47,6 +48,7 @@ class Engines:
     name: str
     readers: AsyncEngine
     writer: AsyncEngine
+    file: Path | None
     one_writer: bool
     is_away: Callable[[BaseException], bool]
     schema_version: Callable[[AsyncConnection], Awaitable[int]]
@@ -78,12 +80,14 @@ def engines_for(url: str) -> Engines:
 
 
 def _sqlite(path: Path) -> Engines:
+    refuse_foreign(path)
     return Engines(
         str(path),
         create_async_engine(
             url_of(path, query_only=True), pool_size=READERS, max_overflow=MORE_READERS, pool_timeout=PATIENCE_S
         ),
         create_async_engine(url_of(path, query_only=False), pool_size=1, max_overflow=0),
+        file=path,
         one_writer=True,
         is_away=lambda error: isinstance(error, OperationalError | PoolTimeoutError),
         schema_version=_user_version,
@@ -97,6 +101,7 @@ async def _user_version(connection: AsyncConnection) -> int:
 
 
 async def _set_user_version(connection: AsyncConnection, version: int) -> None:
+    await connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
     await connection.exec_driver_sql(f"PRAGMA user_version = {version}")
 
 
@@ -132,6 +137,7 @@ def _postgres(url: str) -> Engines:
         server.name,
         readers,
         writer,
+        file=None,
         one_writer=False,
         is_away=_is_away,
         schema_version=_noted_version,

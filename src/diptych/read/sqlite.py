@@ -22,9 +22,13 @@ from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.sqlite.base import SQLiteDialect
 from sqlalchemy.util import await_
 
+from diptych.errors import BadDatabase
+
 T = TypeVar("T")
 
 BUSY_TIMEOUT_MS = 5_000
+_HEADER_BYTES = 100
+APPLICATION_ID = 0x44697072  # "Dipr", found by file(1) and by `PRAGMA application_id`
 WAL_BYTES = 16 * 1024 * 1024  # what the WAL shrinks back to when a long reader has gone
 PRAGMAS: dict[str, str | int] = {
     "journal_mode": "wal",
@@ -40,6 +44,32 @@ registry.register("sqlite.apsw", __name__, "ApswDialect")
 def url_of(path: Path, *, query_only: bool) -> URL:
     """What SQLAlchemy makes an engine of; *query_only* connections can't write."""
     return URL.create("sqlite+apsw", database=str(path), query={"query_only": str(int(query_only))})
+
+
+def refuse_foreign(path: Path) -> None:
+    """
+    Insist that a file which is there holds read models, without changing it.
+
+    Raises:
+        BadDatabase: It is something else.
+    """
+    try:
+        with path.open("rb") as file:
+            header = file.read(_HEADER_BYTES)
+    except OSError:
+        return  # there is none, or it can't be read now, which whoever opens it is told
+    if header and not header.startswith(b"SQLite format 3\0"):
+        raise BadDatabase(f"{path} is no SQLite database: name another file for the read models")
+    if header and not _may_be_ours(header, under_way=Path(f"{path}-wal").exists()):
+        raise BadDatabase(f"{path} is a SQLite database of something else: name another file for the read models")
+
+
+def _may_be_ours(header: bytes, *, under_way: bool) -> bool:
+    """By the header's fields (SQLite's file format, 1.3); while one is being made, they may be in its WAL yet."""
+    pages, version, application = (int.from_bytes(header[at : at + 4], "big") for at in (28, 60, 68))
+    if application == 0 and version == 0:
+        return pages <= 1 or under_way
+    return application == APPLICATION_ID
 
 
 class Error(Exception):
@@ -317,7 +347,8 @@ class ApswDialect(SQLiteDialect):
 
 
 def _connect(path: str, *, query_only: bool) -> apsw.Connection:
-    raw = apsw.Connection(path)
+    may_be_made = 0 if query_only else apsw.SQLITE_OPEN_CREATE
+    raw = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READWRITE | may_be_made)
     raw.set_busy_timeout(BUSY_TIMEOUT_MS)
     for name, wanted in (PRAGMAS | {"query_only": int(query_only)}).items():
         raw.execute(f"PRAGMA {name} = {wanted}").fetchall()

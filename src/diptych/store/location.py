@@ -1,21 +1,43 @@
 """
-Say whether a path can hold a database, and make its folder.
+Say whether a path can hold a database, make its folder, and notice when the file there is exchanged.
 
 Refuses network file systems: SQLite's WAL needs locks and shared memory between
 every process on the file, which they do not give. Where the system doesn't tell
 what a path lies on, it is accepted.
 """
 
+import os
 import re
 from pathlib import Path
 
-from diptych.errors import BadDatabase
+from diptych.errors import BadDatabase, Unavailable
 
 _MOUNTS = Path("/proc/self/mounts")
 _NETWORK = re.compile(
     r"nfs\d*|cifs|smb\w*|afs|coda|ncpfs|ceph|lustre|glusterfs|beegfs|gpfs|davfs"
     r"|fuse\.(sshfs|glusterfs|ceph(-fuse)?|rclone|s3fs|gcsfuse|davfs2?|smbnetfs|nfs\w*)"
 )
+
+
+class Place:
+    """The file that was opened under a path: it is noticed when it goes, or another is put there."""
+
+    def __init__(self, path: str, *, what: str) -> None:
+        """*what* the file is, for messages: "the log"."""
+        self._path, self._what, self._opened = path, what, _file_at(path)
+
+    def check(self) -> None:
+        """
+        Insist that the path still leads to the file that is open.
+
+        Raises:
+            Unavailable: What is written now would be lost with the file that nobody can find any more.
+        """
+        if _file_at(self._path) != self._opened:
+            raise Unavailable(
+                f"{self._what} {self._path} was moved, removed or replaced while it was open: "
+                "put it back, or start the application again with the one that is there"
+            )
 
 
 def place_for(path: str) -> str:
@@ -34,6 +56,14 @@ def place_for(path: str) -> str:
         raise BadDatabase(f"no folder for {real}: {error.strerror}") from error
     _refuse_network(str(real))
     return str(real)
+
+
+def names_same_file(one: str, other: str) -> bool:
+    """Whether two URLs of SQLite lead to one file, however they are spelt."""
+    prefix = "sqlite:///"
+    if not (one.startswith(prefix) and other.startswith(prefix)):
+        return False
+    return Path(one.removeprefix(prefix)).resolve() == Path(other.removeprefix(prefix)).resolve()
 
 
 def file_system_of(path: str, mounts: str) -> str:
@@ -71,3 +101,11 @@ def _unescaped(mounted_at: str) -> str:
 
 def _lies_under(path: str, point: str) -> bool:
     return path == point or path.startswith(point.rstrip("/") + "/")
+
+
+def _file_at(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

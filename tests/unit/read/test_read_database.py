@@ -8,7 +8,9 @@ import pytest
 from sqlalchemy import text
 
 from diptych.errors import BadDatabase, Unavailable
+from diptych.log import open_store
 from diptych.read.database import open_read_db
+from diptych.read.sqlite import APPLICATION_ID
 
 
 async def test_a_file_locked_by_another_writer_is_unavailable_and_then_works(tmp_path: Path) -> None:
@@ -30,17 +32,46 @@ async def test_what_is_no_read_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("no database at all, but long enough to look like one" * 50)
     newer = apsw.Connection(str(tmp_path / "newer.db"))
     newer.execute("PRAGMA user_version = 99")
+    newer.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     newer.close()
+    foreign = apsw.Connection(str(tmp_path / "foreign.db"))
+    foreign.execute("CREATE TABLE theirs (a); PRAGMA user_version = 1")
+    foreign.close()
+    before = (tmp_path / "foreign.db").read_bytes()
+    async with open_store(f"sqlite:///{tmp_path}/log.db", ()):
+        pass
 
     for url, why in (
         ("nonsense", "is no read database"),
         ("sqlite:///", "is no read database"),
         (f"sqlite:///{tmp_path}/text", "no SQLite database"),
         (f"sqlite:///{tmp_path}/newer.db", "schema 99"),
+        (f"sqlite:///{tmp_path}/foreign.db", "of something else"),
+        (f"sqlite:///{tmp_path}/log.db", "of something else"),
     ):
         with pytest.raises(BadDatabase, match=why):
             async with open_read_db(url):
                 pass
+    assert (tmp_path / "foreign.db").read_bytes() == before
+
+
+async def test_a_file_that_is_exchanged_or_removed_while_it_is_open_is_noticed(tmp_path: Path) -> None:
+    path, aside = tmp_path / "read.db", tmp_path / "aside.db"
+    async with open_read_db(f"sqlite:///{path}") as read_db:
+        path.rename(aside)
+        for attempt in (read_db.acquire, read_db.begin):
+            with pytest.raises(Unavailable, match="moved, removed or replaced"):
+                async with attempt():
+                    pass
+        assert not path.exists()  # and nobody makes an empty one
+        path.write_bytes(aside.read_bytes())
+        with pytest.raises(Unavailable, match="moved, removed or replaced"):
+            async with read_db.acquire():
+                pass
+
+        aside.replace(path)
+        async with read_db.acquire() as connection:
+            assert (await connection.execute(text("SELECT 7"))).scalar_one() == 7
 
 
 async def test_a_place_that_can_hold_no_database_is_named(tmp_path: Path) -> None:

@@ -17,9 +17,10 @@ from contextlib import suppress
 import apsw
 
 from diptych.errors import OutcomeUnknown, Refused
+from diptych.store.location import Place
 from diptych.store.port import Append
 from diptych.store.queue import Answer
-from diptych.store.sqlite.connection import AWAY, Place, explain, pause
+from diptych.store.sqlite.connection import AWAY, explain, pause
 from diptych.store.sqlite.transaction import Transaction
 
 
@@ -29,7 +30,7 @@ class Committer:
     def __init__(self, connection: apsw.Connection, *, patience_s: float) -> None:
         self._connection = connection
         self._path = connection.filename
-        self._place = Place(self._path)
+        self._place = Place(self._path, what="the log")
         self._patience_s = patience_s
 
     def commit(self, appends: Sequence[Append]) -> Sequence[Answer]:

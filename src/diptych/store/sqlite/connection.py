@@ -6,7 +6,6 @@ The write connection syncs every commit to the disk before it is answered or see
 and read back. No error of the driver leaves this package.
 """
 
-import os
 import random
 import time
 from collections.abc import Callable
@@ -40,26 +39,6 @@ AWAY = (
     apsw.InterruptError,
     apsw.ProtocolError,
 )
-
-
-class Place:
-    """The file that was opened under a path: it is noticed when it goes, or another is put there."""
-
-    def __init__(self, path: str) -> None:
-        self._path, self._opened = path, _file_at(path)
-
-    def check(self) -> None:
-        """
-        Insist that the path still leads to the file that is open.
-
-        Raises:
-            Unavailable: What is written now would be lost with the file that nobody can find any more.
-        """
-        if _file_at(self._path) != self._opened:
-            raise Unavailable(
-                f"the log {self._path} was moved, removed or replaced while it was open: "
-                "put it back, or start the application again with the one that is there"
-            )
 
 
 def connect_writer(path: str) -> apsw.Connection:
@@ -114,14 +93,6 @@ def explain(error: Exception, path: str) -> Exception:
     if isinstance(error, apsw.Error):
         return BadDatabase(f"the log {path} can't be used as it is: {error}")
     return error
-
-
-def _file_at(path: str) -> tuple[int, int] | None:
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
 
 
 def _set(connection: apsw.Connection, name: str, value: str | int) -> None:

@@ -14,7 +14,8 @@ from typing import TypeVar
 import apsw
 
 from diptych.errors import Unavailable
-from diptych.store.sqlite.connection import Place, connect_reader, explain
+from diptych.store.location import Place
+from diptych.store.sqlite.connection import connect_reader, explain
 
 T = TypeVar("T")
 
@@ -34,7 +35,7 @@ class Readers:
     """Threads and connections for reading, made when they are first needed."""
 
     def __init__(self, path: str) -> None:
-        self._path, self._place = path, Place(path)
+        self._path, self._place = path, Place(path, what="the log")
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="diptych-log-reader")
         self._idle: deque[apsw.Connection] = deque()
         self._own: apsw.Connection | None = None

@@ -265,13 +265,13 @@ class Failing(ReadDatabaseCase):
         accounts = Accounts()
         accounts.broken_at = 13
         system = System(event_store, read_db, accounts)
-        await system.append(Opened(account="a", owner="ann"), Paid(account="a", amount=13))
+        guilty = await system.append(Opened(account="a", owner="ann"), Paid(account="a", amount=13))
 
         async with system.running():
             await until(lambda: system.is_in("faulted"))
             [status] = await system.synchronizer.status()
 
-        assert (status.error, status.error_position) == ("RuntimeError: a bug in evolve", 2)
+        assert (status.error, status.error_position) == ("RuntimeError: a bug in evolve", guilty)
 
     async def test_a_wrong_statement_is_no_outage_whatever_it_names(
         self, event_store: EventStore, read_db: ReadDatabase
