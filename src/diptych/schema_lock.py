@@ -100,32 +100,47 @@ def _event(name: str, old: Any, new: Any | None) -> Iterator[str]:
 
 
 class _Schema:
-    """A JSON Schema, or a part of one, with the definitions that it refers to."""
+    """A JSON Schema, or a part of one, with the definitions that it refers to; `recurs` if it is inside itself."""
 
-    def __init__(self, whole: Any, part: Any | None = None) -> None:
+    def __init__(self, whole: Any, part: Any | None = None, way: frozenset[str] = frozenset()) -> None:
         self._whole = whole
         part = whole if part is None else part
+        self.recurs = part.get("$ref") in way
         while "$ref" in part:
+            way |= {part["$ref"]}
             part = whole["$defs"][part["$ref"].rpartition("/")[2]]
+        self._way = way
         self.part: dict[str, Any] = part
 
     def at(self, part: Any) -> "_Schema":
-        return _Schema(self._whole, part)
+        return _Schema(self._whole, part, self._way)
 
     @property
     def variants(self) -> "list[_Schema]":
-        return [self.at(part) for part in self.part.get("anyOf", [self.part])]
+        """What may stand there, each of one JSON type."""
+        if "enum" not in self.part:
+            return [self.at(part) for part in self.part.get("anyOf", [self.part])]
+        by_type: dict[str, list[Any]] = {}
+        for value in self.part["enum"]:
+            by_type.setdefault(_TYPES[type(value)], []).append(value)
+        return [self.at({"type": kind, "enum": values}) for kind, values in by_type.items()]
 
     @property
-    def kind(self) -> tuple[Any, Any]:
-        """What JSON has there: its type and, for text, what the text says."""
-        part = self.part
-        is_text = all(isinstance(value, str) for value in part.get("enum", [None]))
-        return part.get("type") or ("string" if is_text else None), part.get("format")
+    def form(self) -> Any:
+        """What a text says, if it is more than a text."""
+        return self.part.get("format") or self.part.get("contentEncoding")
+
+
+_TYPES = {str: "string", int: "integer", bool: "boolean", float: "number", type(None): "null"}
+_AT_LEAST = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties")
+_AT_MOST = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties")
+_ANYTHING: dict[str, Any] = {}
 
 
 def _shape(old: _Schema, new: _Schema, path: str) -> Iterator[str]:
     """What was written as *old* and can't be read as *new*."""
+    if old.recurs and new.recurs:  # both were here before
+        return
     for variant in old.variants:
         problems = [list(_one(variant, candidate, path)) for candidate in new.variants]
         if all(problems):
@@ -133,29 +148,87 @@ def _shape(old: _Schema, new: _Schema, path: str) -> Iterator[str]:
 
 
 def _one(old: _Schema, new: _Schema, path: str) -> Iterator[str]:
-    if not new.part or new.kind == (None, None):  # anything may stand there
+    if new.part == _ANYTHING:
         return
-    if old.kind != new.kind and (old.kind[0], new.kind[0]) != ("integer", "number"):
+    if not _is_read_as(old, new):
         yield f"{path} was {_told(old)} and is {_told(new)}: {CURE}"
         return
-    if gone := [value for value in old.part.get("enum", ()) if value not in new.part.get("enum", [value])]:
-        yield f"{path} can't be {', '.join(map(repr, gone))} any more: {CURE}"
+    yield from _values(old, new, path)
+    yield from _limits(old, new, path)
     yield from _fields(old, new, path)
-    for name in ("items", "additionalProperties"):
-        if isinstance(old.part.get(name), dict) and isinstance(new.part.get(name), dict):
-            yield from _shape(old.at(old.part[name]), new.at(new.part[name]), f"{path}[]")
+    yield from _items(old, new, path)
+
+
+def _is_read_as(old: _Schema, new: _Schema) -> bool:
+    before, after = old.part.get("type"), new.part.get("type")
+    if before in ("integer", "number"):
+        return after in (before, "number") or new.form == "decimal"
+    if before == after == "string":
+        return new.form in (None, old.form)
+    return bool(before == after)
+
+
+def _values(old: _Schema, new: _Schema, path: str) -> Iterator[str]:
+    if "enum" not in new.part:
+        return
+    allowed = ", ".join(map(repr, new.part["enum"]))
+    if "enum" not in old.part:
+        yield f"{path} was any {old.part.get('type')} and is only {allowed}: {CURE}"
+    elif gone := [value for value in old.part["enum"] if value not in new.part["enum"]]:
+        yield f"{path} can't be {', '.join(map(repr, gone))} any more: {CURE}"
+
+
+def _limits(old: _Schema, new: _Schema, path: str) -> Iterator[str]:
+    """Bounds that are narrower than they were."""
+    for name, bound in new.part.items():
+        was = old.part.get(name)
+        narrower = (
+            (name in _AT_LEAST and (was is None or was < bound))
+            or (name in _AT_MOST and (was is None or was > bound))
+            or (name in ("multipleOf", "pattern") and was != bound)
+        )
+        if narrower:
+            yield f"{path} has {name} {bound!r}, {'none' if was is None else repr(was)} before: {CURE}"
 
 
 def _fields(old: _Schema, new: _Schema, path: str) -> Iterator[str]:
     before, after = old.part.get("properties", {}), new.part.get("properties", {})
+    others, now_others = old.part.get("additionalProperties"), new.part.get("additionalProperties")
     for name in new.part.get("required", ()):
         if name not in before:
             yield f"{path}.{name} is new and stored events have none: give it a default, or {UPCAST}"
     for name in before:
         if name in after:
             yield from _shape(old.at(before[name]), new.at(after[name]), f"{path}.{name}")
+        elif now_others is False:
+            yield f"{path}.{name} is gone, and what isn't known is refused: {CURE}"
+        elif now_others is not None:
+            yield from _shape(old.at(before[name]), new.at(now_others), f"{path}.{name}")
+    if isinstance(others, dict) and isinstance(now_others, dict):
+        yield from _shape(old.at(others), new.at(now_others), f"{path}[]")
+        yield from _keys(old, new, path)
+
+
+def _keys(old: _Schema, new: _Schema, path: str) -> Iterator[str]:
+    text = {"type": "string"}
+    before, after = old.part.get("propertyNames", text), new.part.get("propertyNames", text)
+    if after != text:  # every key is a text
+        yield from _shape(old.at(before), new.at(after), f"{path} (its keys)")
+
+
+def _items(old: _Schema, new: _Schema, path: str) -> Iterator[str]:
+    """The items of a list and of a tuple, by their places."""
+    before, after = old.part.get("prefixItems", []), new.part.get("prefixItems", [])
+    rest, now_rest = old.part.get("items"), new.part.get("items")
+    for place, item in enumerate(before):
+        if place < len(after):
+            yield from _shape(old.at(item), new.at(after[place]), f"{path}[{place}]")
+        elif isinstance(now_rest, dict):
+            yield from _shape(old.at(item), new.at(now_rest), f"{path}[{place}]")
+    if isinstance(rest, dict) and isinstance(now_rest, dict):
+        yield from _shape(old.at(rest), new.at(now_rest), f"{path}[]")
 
 
 def _told(schema: _Schema) -> str:
-    kind, format = schema.kind
-    return f"{kind or 'anything'}{f' ({format})' if format else ''}"
+    kind = schema.part.get("type") or "anything"
+    return f"{kind} ({schema.form})" if schema.form else kind

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time
 from decimal import Decimal
-from enum import Enum
+from enum import Enum, IntEnum
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
+import msgspec
 import pytest
+from msgspec import Meta
 
 from diptych import (
     ANY,
@@ -61,6 +63,28 @@ class Defaulted:
     b: int = 0
 
 
+class Number(IntEnum):
+    ONE = 1
+    TWO = 2
+
+
+class Fewer(IntEnum):
+    ONE = 1
+
+
+class Open(msgspec.Struct, frozen=True):
+    a: int
+    b: int
+
+
+class Shut(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    a: int
+
+
+class Tree(msgspec.Struct, frozen=True):
+    branches: list["Tree"]
+
+
 def event(fields: dict[str, Any], defaults: dict[str, Any] | None = None, **keywords: Any) -> type[Event]:
     """An event class of these fields."""
     namespace = {"__annotations__": fields, "__module__": __name__, **(defaults or {})}
@@ -88,6 +112,29 @@ CHANGES: list[tuple[Callable[[], type[Event]], dict[str, Any], Callable[[], type
     (lambda: event({"i": list[Inner]}), {"i": [Inner(1)]}, lambda: event({"i": list[Wider]}), "i[].b is new"),
     (lambda: event({"i": dict[str, int]}), {"i": {"a": 1}}, lambda: event({"i": dict[str, str]}), "i[] was integer"),
     (lambda: event({"i": int}), {"i": 1}, lambda: event({"i": Any}), None),
+    (lambda: event({"i": Any}), {"i": "x"}, lambda: event({"i": int}), "was anything and is integer"),
+    (lambda: event({"n": int}), {"n": 1}, lambda: event({"n": Decimal}), None),
+    (lambda: event({"n": Number}), {"n": Number.TWO}, lambda: event({"n": Fewer}), "can't be 2 any more"),
+    (lambda: event({"n": Number}), {"n": Number.TWO}, lambda: event({"n": int}), None),
+    (lambda: event({"n": int}), {"n": 7}, lambda: event({"n": Literal[1, 2]}), "was any integer and is only 1, 2"),
+    (lambda: event({"n": Literal["a", 1]}), {"n": 1}, lambda: event({"n": str}), "was integer and is string"),
+    (lambda: event(BASE), {"text": "!"}, lambda: event({"text": bytes}), "is string (base64)"),
+    (lambda: event({"text": bytes}), {"text": b"x"}, lambda: event(BASE), None),
+    (lambda: event(BASE), {"text": "x"}, lambda: event({"text": time}), "is string (time)"),
+    (lambda: event({"on": date}), {"on": date(2026, 1, 1)}, lambda: event({"on": str}), None),
+    (lambda: event({"t": tuple[int, int]}), {"t": (1, 2)}, lambda: event({"t": tuple[int, str]}), "t[1] was integer"),
+    (lambda: event({"t": tuple[int, int]}), {"t": (1, 2)}, lambda: event({"t": tuple[int]}), "maxItems 1, 2 before"),
+    (lambda: event({"t": tuple[int, int]}), {"t": (1, 2)}, lambda: event({"t": list[int]}), None),
+    (lambda: event({"t": tuple[int, str]}), {"t": (1, "a")}, lambda: event({"t": list[int]}), "t[1] was string"),
+    (lambda: event({"t": list[int]}), {"t": [1, 2, 3]}, lambda: event({"t": tuple[int, int]}), "minItems 2, none"),
+    (lambda: event({"n": int}), {"n": -1}, lambda: event({"n": Annotated[int, Meta(ge=0)]}), "has minimum 0, none"),
+    (lambda: event({"n": Annotated[int, Meta(ge=0)]}), {"n": 1}, lambda: event({"n": int}), None),
+    (lambda: event(BASE), {"text": "xy"}, lambda: event({"text": Annotated[str, Meta(max_length=1)]}), "maxLength 1"),
+    (lambda: event({"i": Open}), {"i": Open(1, 2)}, lambda: event({"i": Shut}), "i.b is gone, and what isn't known"),
+    (lambda: event({"i": dict[str, int]}), {"i": {"a": 1}}, lambda: event({"i": dict[int, int]}), "(its keys) was"),
+    (lambda: event({"i": dict[int, int]}), {"i": {1: 1}}, lambda: event({"i": dict[str, int]}), None),
+    (lambda: event({"i": Inner}), {"i": Inner(1)}, lambda: event({"i": dict[str, str]}), "i.a was integer"),
+    (lambda: event({"i": Tree}), {"i": Tree([Tree([])])}, lambda: event({"i": Tree, "n": int}, {"n": 1}), None),
 ]
 
 
