@@ -17,6 +17,7 @@ BENCHMARKS: dict[str, Callable[[str, float], Awaitable[list[Result]]]] = {
     "project": project.run,
     "visible": visible.run,
 }
+LEAST = 0.1
 
 
 def main() -> None:
@@ -24,11 +25,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("name", nargs="*", help=f"of {', '.join(BENCHMARKS)}; none for all")
     parser.add_argument("--backend", default="sqlite", choices=["sqlite", "postgres"], help="where the log rests")
-    parser.add_argument("--scale", type=float, default=1.0, help="how much to do, 1 is the usual")
+    parser.add_argument("--scale", type=float, default=1.0, help=f"how much to do, 1 is the usual, {LEAST} the least")
     parser.add_argument("--json", action="store_true", help="an object a row")
     options = parser.parse_args()
     if unknown := set(options.name) - set(BENCHMARKS):
         parser.error(f"no benchmark {', '.join(sorted(unknown))}: known are {', '.join(BENCHMARKS)}")
+    if not LEAST <= options.scale:
+        parser.error(f"--scale {options.scale}: less than {LEAST} measures nothing")
     for name in options.name or BENCHMARKS:
         for result in asyncio.run(_measured(name, options)):
             sys.stdout.write((msgspec.json.encode(asdict(result)).decode() if options.json else result.line()) + "\n")

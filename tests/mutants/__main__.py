@@ -50,7 +50,7 @@ def main() -> int:
 
 
 def outcome_of(mutant: Mutant) -> Outcome:
-    """Change the line in a copy, and run the tests that are to notice."""
+    """Change the line in a copy, and run the tests that are to notice; before, they must pass."""
     began = time.monotonic()
     with TemporaryDirectory() as folder:
         tree = Path(folder)
@@ -63,9 +63,12 @@ def outcome_of(mutant: Mutant) -> Outcome:
             return Outcome(
                 mutant, noticed=False, took_s=0.0, why=f"its line is there {text.count(mutant.before)} times"
             )
+        if code := run(tree, mutant):
+            why = {FAILED: "its tests fail without it, too", NO_TESTS: "no such tests"}.get(code, f"pytest: {code}")
+            return Outcome(mutant, noticed=False, took_s=time.monotonic() - began, why=why)
         file.write_text(text.replace(mutant.before, mutant.after), encoding="utf-8")
         code = run(tree, mutant)
-    why = {0: "SURVIVED", FAILED: "", NO_TESTS: "no such tests"}.get(code, f"pytest ended with {code}")
+    why = {0: "SURVIVED", FAILED: ""}.get(code, f"pytest ended with {code}")
     return Outcome(mutant, not why, time.monotonic() - began, why)
 
 

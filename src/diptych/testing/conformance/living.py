@@ -50,16 +50,6 @@ class Waiting(StoreCase):
 
         await in_good_time(asyncio.gather(*waits))
 
-    async def test_who_waits_for_more_is_not_woken_for_less(self, store: Store) -> None:
-        wait = asyncio.create_task(store.wait_beyond(1_000, 60))
-        await asyncio.sleep(0)
-
-        await store.append(an_append(to("Order-1")))
-        await store.head()
-
-        assert not wait.done()
-        wait.cancel()
-
     async def test_a_cancelled_wait_harms_nobody(self, store: Store) -> None:
         leaving, staying = (asyncio.create_task(store.wait_beyond(0, 60)) for _ in range(2))
         await asyncio.sleep(0)
