@@ -30,7 +30,7 @@ def main() -> None:
     options = parser.parse_args()
     if unknown := set(options.name) - set(BENCHMARKS):
         parser.error(f"no benchmark {', '.join(sorted(unknown))}: known are {', '.join(BENCHMARKS)}")
-    if not LEAST <= options.scale:
+    if not options.scale >= LEAST:
         parser.error(f"--scale {options.scale}: less than {LEAST} measures nothing")
     for name in options.name or BENCHMARKS:
         for result in asyncio.run(_measured(name, options)):
