@@ -23,6 +23,7 @@ from diptych.json_schema import schema_of
 
 T = TypeVar("T")
 _MICROSECOND = timedelta(microseconds=1)
+_DOUBTFUL = ("null", "\\u0000", "NaN", "Infinity")  # what JSON makes of values that not every database can hold
 _EXACT = Context(prec=100)  # enough for any column, whatever the caller's own context is
 
 
@@ -244,8 +245,10 @@ class AsJson(TypeDecorator[Any]):
         """The stored form."""
         if value is None:
             return None
-        check(value, "a row")
-        return msgspec.json.encode(value).decode()
+        text = msgspec.json.encode(value).decode()
+        if any(mark in text for mark in _DOUBTFUL):
+            check(value, "a row")
+        return text
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any | None:
         """The value again."""
