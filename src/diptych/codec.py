@@ -63,11 +63,13 @@ class Codec:
         Raises:
             NotStorable: A value in it would not come back unchanged, or it is too large.
         """
-        check(metadata, "metadata")
         try:
             encoded = _encode(metadata)
+            if metadata.extra or b"\\u0000" in encoded:
+                check(metadata, "metadata")
             returned = _decode_metadata(encoded)
         except (TypeError, ValueError, OverflowError) as error:
+            check(metadata, "metadata")  # which tells where it is wrong
             raise NotStorable(what="metadata", path="$", why=str(error)) from error
         if returned != metadata:
             raise NotStorable(what="metadata", path=_difference(metadata, returned), why=CHANGED)

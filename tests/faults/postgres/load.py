@@ -3,7 +3,7 @@
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from signal import SIGCONT, SIGSTOP
@@ -26,8 +26,9 @@ class Load:
         self.reader = self._start("tail", "tail")
 
     async def more_answered(self, number: int) -> None:
-        """Wait until so many more appends were answered."""
+        """Wait until so many more appends were answered; every process has begun by then."""
         await self.reader_saw(1)
+        await until(lambda: all(output.stat().st_size for output in self._outputs()), "not every writer has begun")
         before = len(list(self.answers()))
         await until(lambda: self._answered_since(before) >= number, f"fewer than {number} appends were answered")
 
@@ -47,7 +48,7 @@ class Load:
 
     def answers(self) -> Iterator[list[str]]:
         """What writers were answered; a line that was cut off is no answer."""
-        for output in self._folder.glob("w*.txt"):
+        for output in self._outputs():
             for line in output.read_text(encoding="utf-8").splitlines(keepends=True):
                 if line.endswith("\n"):
                     yield line.split()
@@ -60,6 +61,9 @@ class Load:
     async def reader_saw(self, position: int) -> None:
         """Wait until the reader has come so far."""
         await until(lambda: any(seen >= position for seen, _ in self.seen()[-1:]), "the reader stands still")
+
+    def _outputs(self) -> Iterable[Path]:
+        return self._folder.glob("w*.txt")
 
     def _answered_since(self, before: int) -> int:
         for process in (*self.writers, self.reader):

@@ -1,13 +1,12 @@
 """What others do to the log's server: sleep with its lock, keep transactions open, read what is not yet durable."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from random import Random
 
 import asyncpg
 import pytest
 from tests.clusters import Cluster
+from tests.faults.postgres.foreigners import CALL, foreign
 from tests.faults.tallies import Tallied
 from tests.faults.test_cancellation import cancelled_at_random
 
@@ -17,21 +16,10 @@ from diptych.store.postgres import Limits, open_postgres
 from diptych.store.postgres.batch import lists
 from diptych.testing.conformance.case import an_append, event, everything, to
 
-CALL = f"SELECT statuses FROM diptych_append({', '.join(f'${number}' for number in range(1, 24))})"
-
 
 async def tally(event_store: EventStore, number: int, stream: str = "S-1") -> int:
     events = [Tallied(name="x", number=number)]
     return (await event_store.append_events(stream_id=stream, stream_type="S", events=events)).position
-
-
-@asynccontextmanager
-async def foreign(cluster: Cluster, database: str = "postgres", **settings: str) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(cluster.url(database), server_settings=settings)
-    try:
-        yield connection
-    finally:
-        await connection.close()
 
 
 async def test_what_a_reader_was_shown_stays_however_the_server_ends(cluster: Cluster) -> None:

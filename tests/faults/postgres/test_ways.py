@@ -4,28 +4,32 @@ import asyncio
 from collections.abc import Callable
 from random import Random
 
+import asyncpg
 import pytest
 from tests.clusters import Cluster
+from tests.faults.postgres.foreigners import CALL, foreign
 from tests.faults.postgres.proxy import proxy_before
 from tests.faults.waiting import until
 
 from diptych import Unavailable
 from diptych.store.port import Append
 from diptych.store.postgres import Limits, open_postgres
+from diptych.store.postgres.batch import lists
 from diptych.testing.conformance.case import a_command, an_append, event, everything, to
 
 SIZES = (1, 1, 2, 5, 50)
 
 
-@pytest.mark.parametrize("what", [b"diptych_append", b"diptych_flush"])
+@pytest.mark.parametrize("heard", [0, 1], ids=["nothing", "that it was appended"])
 async def test_an_answer_that_is_lost_is_asked_for_again(
-    cluster: Cluster, amount: Callable[..., int], what: bytes
+    cluster: Cluster, amount: Callable[..., int], heard: int
 ) -> None:
-    """The proxy cuts when it sees the answer to the append, or to the flush: it happened, and nobody was told."""
+    """The proxy cuts when it sees that it was appended, or that it is durable: it happened, and nobody was told."""
     random = Random(8)
     async with proxy_before(cluster.port) as proxy, open_postgres(cluster.url(port=proxy.port)) as store:
+        proxy.lets_through = heard
         for number in range(amount(short=20, long=200)):
-            proxy.cut_at = what
+            proxy.cut_at = b"diptych_commit"
             appends = [
                 an_append(to(f"S-{number}-{each}", *(event() for _ in range(random.choice(SIZES))), expected=0))
                 for each in range(random.randint(1, 12))
@@ -47,16 +51,15 @@ COMMANDS = [Append(f"command-{number}", (), a_command(f"command-{number}")) for 
 
 @pytest.mark.parametrize("appends", [EVENTS, COMMANDS], ids=["events", "commands"])
 async def test_what_a_crash_took_before_it_was_synced_is_sent_again(cluster: Cluster, appends: list[Append]) -> None:
-    """Committed in memory, the flush on its way, the server gone: nobody was answered, so all of it happens again."""
+    """Committed in memory, waiting for the disk, the server gone: nobody was answered, so all of it happens again."""
     cluster.psql("ALTER SYSTEM SET wal_writer_delay = '10s'")
     cluster.psql("SELECT pg_reload_conf()")
-    async with proxy_before(cluster.port) as proxy, open_postgres(cluster.url(port=proxy.port)) as store:
+    async with open_postgres(cluster.url()) as store, foreign(cluster) as other:
         await store.append(an_append(to("Order-0")))
-        proxy.holds = b"diptych_flush"
+        await stop_before_the_disk(other)
         waiting = [asyncio.create_task(store.append(append)) for append in appends]
-        await until(lambda: proxy.held > 0, "nothing was flushed")
+        await until(lambda: is_stopped(cluster), "nothing was appended")
         await asyncio.to_thread(cluster.crash)
-        proxy.holds = b""
         await asyncio.to_thread(cluster.start)
         outcomes = await asyncio.gather(*waiting)
 
@@ -66,10 +69,46 @@ async def test_what_a_crash_took_before_it_was_synced_is_sent_again(cluster: Clu
         assert there.union(commands).issuperset(append.id for append in appends)
 
 
+async def stop_before_the_disk(connection: asyncpg.Connection) -> None:
+    """From now on, until the server starts again, what is appended does not reach the disk."""
+    procedure = await connection.fetchval("SELECT pg_get_functiondef('diptych_commit'::regproc)")
+    started = await connection.fetchval("SELECT pg_postmaster_start_time()::text")
+    sleep = f"PERFORM pg_sleep(600) WHERE pg_postmaster_start_time()::text = '{started}';"
+    before, notice, behind = procedure.partition("RAISE NOTICE 'diptych: appended';")
+    await connection.execute(f"{before}{notice}\n{sleep}\n{behind}")
+
+
+def is_stopped(cluster: Cluster) -> bool:
+    """Whether a batch was appended and waits."""
+    waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
+    return int(cluster.psql(waits)) > 0
+
+
+async def test_what_a_reader_saw_and_a_crash_took_is_not_told(cluster: Cluster) -> None:
+    """Seen in memory, its flush on the way, the server gone: the reader looks again."""
+    cluster.psql("ALTER SYSTEM SET wal_writer_delay = '10s'")
+    cluster.psql("SELECT pg_reload_conf()")
+    async with (
+        proxy_before(cluster.port) as proxy,
+        open_postgres(cluster.url(port=proxy.port)) as store,
+        foreign(cluster) as other,
+    ):
+        await store.append(an_append(to("Order-1")))
+        await other.fetch(CALL, False, 1000, *lists([an_append(to("Order-2"))]))  # committed, and not yet synced
+        proxy.holds = b"diptych_flush"
+        reading = asyncio.create_task(store.read(0, limit=10))
+        await until(lambda: proxy.held > 0, "nothing was flushed")
+        await asyncio.to_thread(cluster.crash)
+        proxy.holds = b""
+        await asyncio.to_thread(cluster.start)
+
+        assert [each.stream for each in (await reading).events] == ["Order-1"]
+
+
 async def test_a_command_whose_answer_is_lost_is_done_once(cluster: Cluster, amount: Callable[..., int]) -> None:
     async with proxy_before(cluster.port) as proxy, open_postgres(cluster.url(port=proxy.port)) as store:
         for number in range(amount(short=20, long=200)):
-            proxy.cut_at = b"diptych_append"
+            proxy.cut_at = b"diptych_"
             command = a_command(f"command-{number}")
             outcome = await store.append(an_append(to("Order-1"), command=command))
 

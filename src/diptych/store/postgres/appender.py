@@ -7,7 +7,7 @@ appends are then sent one at a time, and only the guilty one fails.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +15,8 @@ import asyncpg
 
 from diptych.errors import CommandIdReused, OutcomeUnknown, Refused, Unavailable
 from diptych.store.port import Append, CommandRecord, Outcome, StreamEnd
-from diptych.store.postgres.batch import Found, Known, Witness, found, has_written, lists, witness_of
-from diptych.store.postgres.connection import Line, explain, is_away, pause
+from diptych.store.postgres.batch import Found, Known, found, lists
+from diptych.store.postgres.connection import Line, Server, explain, is_away, pause
 from diptych.store.queue import Answer
 from diptych.store.rules import check_repeat
 from diptych.store.statements import statements
@@ -24,47 +24,48 @@ from diptych.store.statements import statements
 _SQL = statements("postgres")
 
 
+APPENDED = "diptych: appended"
+
+
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """
-    What became of a batch, and what must be durable before anybody is told.
-
-    `is_durable` tells that its own commit has waited for the disk: one that wrote nothing waits for nothing.
-    """
+    """What became of a batch, durably, and where the log ended before it and behind it; 0 where that isn't known."""
 
     answers: Sequence[Answer]
-    witness: Witness
-    is_durable: bool = False
+    before: int = 0
+    head: int = 0
 
 
 class Appender:
-    """
-    The connection for appends, used by one task.
+    """A connection for appends, used by one batch at a time."""
 
-    Attributes:
-        is_alone: Whether nobody else wrote between this one's last two batches.
-    """
+    def __init__(self, server: Server, patience_s: float) -> None:
+        self._server, self._patience_s = server, patience_s
+        self._line = Line(server, patience_s, heard=self._heard)
+        self._appended: Callable[[], None] = _nobody
 
-    def __init__(self, line: Line, where: str, patience_s: float) -> None:
-        self._line, self._where, self._patience_s = line, where, patience_s
-        self._end: int | None = None
-        self.is_alone: bool = False
-
-    async def send(self, appends: Sequence[Append], *, synchronous: bool) -> Sent:
+    async def send(
+        self, appends: Sequence[Append], *, synchronous: bool, appended: Callable[[], None] | None = None
+    ) -> Sent:
         """
-        Append a batch; *synchronous* for a commit that waits for the disk by itself.
+        Append a batch, and wait until it is durable.
 
         An append whose outcome can't be learned in time is answered with the error that says so.
+
+        Args:
+            synchronous: In one transaction: quicker for one append, and others wait for the disk meanwhile.
+            appended: Called when the order of the batch is certain, so that the next one may be sent.
         """
+        self._appended = appended or _nobody
         try:
             return await self._sent_patiently(appends, synchronous=synchronous)
         except _GaveUp as given_up:
-            return Sent([given_up.answer(append, self._where) for append in appends], Witness())
+            return Sent([given_up.answer(append, self._server.name) for append in appends])
         except Exception as error:  # whatever it is, only the guilty append may fail for it
             if len(appends) == 1:
-                return Sent([explain(error, self._where)], Witness())
+                return Sent([explain(error, self._server.name)])
             alone = [await self.send([append], synchronous=synchronous) for append in appends]
-            return Sent([sent.answers[0] for sent in alone], sum((sent.witness for sent in alone), Witness()))
+            return Sent([sent.answers[0] for sent in alone])
 
     async def close(self) -> None:
         """Let go of the connection."""
@@ -89,11 +90,15 @@ class Appender:
 
     async def _sent(self, appends: Sequence[Append], *, synchronous: bool) -> Sent:
         patience_ms = max(1, int(self._patience_s * 1000 / 2))
-        (row,) = await self._line.fetch(_SQL["append"], synchronous, patience_ms, *lists(appends))
-        self.is_alone = row["before"] == self._end
-        self._end = max(row["heads"])
+        # What is prepared may not end a transaction behind a pooler, so it is all done in one there.
+        how = "append" if synchronous or not self._server.prepared else "commit"
+        (row,) = await self._line.fetch(_SQL[how], patience_ms, *lists(appends))
         answers = [await self._answer(each) for each in found(appends, row)]
-        return Sent(answers, witness_of(appends, row), synchronous and has_written(row))
+        return Sent(answers, row["before"], row["head"])
+
+    def _heard(self, remark: str) -> None:
+        if remark == APPENDED:
+            self._appended()
 
     async def _answer(self, what: Found) -> Answer:
         if not isinstance(what, Known):
@@ -133,6 +138,10 @@ class Appender:
             f"process {holder['pid']} of the server ({holder['application_name'] or 'unnamed'}, {holder['state']}) "
             f"holds the order lock: {holder['query']}"
         )
+
+
+def _nobody() -> None:
+    """Waits for it."""
 
 
 def outcome_of(id: str, row: Any, *, repeated: bool = True) -> Outcome:

@@ -26,24 +26,6 @@ class Known:
     repeated: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Witness:
-    """
-    What is in the log if the batch is, and what its answers were derived from.
-
-    Attributes:
-        positions, ids: Events, by both.
-        commands: Ids of commands.
-    """
-
-    positions: tuple[int, ...] = ()
-    ids: tuple[str, ...] = ()
-    commands: tuple[str, ...] = ()
-
-    def __add__(self, other: "Witness") -> "Witness":
-        return Witness(self.positions + other.positions, self.ids + other.ids, self.commands + other.commands)
-
-
 Found: TypeAlias = Answer | Known
 
 
@@ -64,11 +46,11 @@ def without_repeats(batch: Sequence[Waiting]) -> Iterator[Sequence[Waiting]]:
 def lists(appends: Sequence[Append]) -> tuple[str, ...]:
     """The arguments of `diptych_append` that come from the batch, in order: the delimiter, then the lists."""
     entries = [stream for append in appends for stream in append.streams]
-    numbers = {name: number for number, name in enumerate(dict.fromkeys(entry.stream for entry in entries), 1)}
+    streams = {name: number for number, name in enumerate(dict.fromkeys(entry.stream for entry in entries), 1)}
     events = [(stream, event) for stream in entries for event in stream.events]
-    commands = [(number, append) for number, append in enumerate(appends, 1) if append.command]
+    commands = [(number, append.command) for number, append in enumerate(appends, 1) if append.command]
     texts = [
-        list(numbers),
+        list(streams),
         [entry.category for entry in entries],
         [stream.stream for stream, _ in events],
         [stream.category for stream, _ in events],
@@ -76,26 +58,28 @@ def lists(appends: Sequence[Append]) -> tuple[str, ...]:
         [event.id for _, event in events],
         [event.payload.decode() for _, event in events],
         [event.metadata.decode() for _, event in events],
-        [append.id for _, append in commands],
-        [_digest(append.command) for _, append in commands],
-        [append.command.result.decode() for _, append in commands if append.command],
-        [f"x{_stream_of(append)}" for _, append in commands],
+        [command.id for _, command in commands],
+        [_digest(command) for _, command in commands],
+        [command.result.decode() for _, command in commands],
+        [f"x{_stream_of(appends[number - 1])}" for number, _ in commands],
     ]
     delimiter = _in_none(texts)
-    streams, categories, *of_events_and_commands = [delimiter.join(each) for each in texts]
+    s_streams, categories, *of_events_and_commands = [delimiter.join(each) for each in texts]
     e_streams, e_categories, types, ids, payloads, metadata, *of_commands = of_events_and_commands
     c_ids, digests, results, c_streams = of_commands
     return (
         delimiter,
         _numbers(len(append.streams) for append in appends),
-        streams,
-        _numbers(numbers[entry.stream] for entry in entries),
+        s_streams,
+        _numbers(streams[entry.stream] for entry in entries),
         categories,
         _numbers(_code(entry.expected) for entry in entries),
         _numbers(len(entry.events) for entry in entries),
         _numbers(
             number for number, append in enumerate(appends, 1) for stream in append.streams for _ in stream.events
         ),
+        _numbers(number for number, entry in enumerate(entries, 1) for _ in entry.events),
+        _numbers(nth for entry in entries for nth in range(1, len(entry.events) + 1)),
         e_streams,
         e_categories,
         types,
@@ -103,17 +87,38 @@ def lists(appends: Sequence[Append]) -> tuple[str, ...]:
         ids,
         payloads,
         metadata,
-        _numbers(number for number, _ in commands),
+        *_places_of(commands, appends),
         c_ids,
         digests,
         results,
         c_streams,
-        _numbers(append.command.version for _, append in commands if append.command),
+        _numbers(command.version for _, command in commands),
+    )
+
+
+def _places_of(commands: Sequence[tuple[int, CommandRecord]], appends: Sequence[Append]) -> tuple[str, str, str]:
+    """Of each command: its append, the first entry of that, and how many events the batch has up to its end."""
+    if not commands:
+        return "", "", ""
+    first_entries, heads = [], []
+    entries = events = 0
+    for append in appends:
+        first_entries.append(entries + 1 if append.streams else 0)
+        entries += len(append.streams)
+        events += sum(len(stream.events) for stream in append.streams)
+        heads.append(events)
+    numbers = [number for number, _ in commands]
+    return (
+        _numbers(numbers),
+        _numbers(first_entries[number - 1] for number in numbers),
+        _numbers(heads[number - 1] for number in numbers),
     )
 
 
 def found(appends: Sequence[Append], row: Any) -> Sequence[Found]:
     """What became of each append, as the server's function tells it."""
+    if row["statuses"] is None:
+        return list(_all_appended(appends, row["before"], row["versions"]))
     answers: list[Found] = []
     first = 0
     for number, append in enumerate(appends):
@@ -122,19 +127,15 @@ def found(appends: Sequence[Append], row: Any) -> Sequence[Found]:
     return answers
 
 
-def witness_of(appends: Sequence[Append], row: Any) -> Witness:
-    """What must still be there when the batch is answered."""
-    statuses = row["statuses"]
-    appended = [append for append, status in zip(appends, statuses, strict=True) if status == _APPENDED]
-    known = [append for append, status in zip(appends, statuses, strict=True) if status == _COMMAND_KNOWN]
-    commands = [append.command.id for append in (*appended[-1:], *known) if append.command]
-    head = max(row["heads"])
-    return Witness((head,), (row["head_id"],), tuple(commands)) if head else Witness(commands=tuple(commands))
-
-
-def has_written(row: Any) -> bool:
-    """Whether anything of the batch was appended."""
-    return _APPENDED in row["statuses"]
+def _all_appended(appends: Sequence[Append], head: int, versions: Sequence[int] | None) -> Iterator[Found]:
+    """The outcomes of a batch that was appended as one, behind *head*, to streams of these versions."""
+    before = iter(versions or ())
+    for append in appends:
+        ends = []
+        for stream in append.streams:
+            head += len(stream.events)
+            ends.append(StreamEnd(stream.stream, next(before) + len(stream.events), head))
+        yield _outcome(append, tuple(ends), head)
 
 
 def _found(append: Append, row: Any, number: int, first: int) -> Found:
@@ -157,12 +158,16 @@ def _appended(append: Append, row: Any, number: int, first: int) -> Found:
         StreamEnd(stream.stream, row["ends"][entry], row["end_positions"][entry])
         for entry, stream in enumerate(append.streams, first)
     )
+    return _outcome(append, ends, row["heads"][number])
+
+
+def _outcome(append: Append, ends: tuple[StreamEnd, ...], head: int) -> Found:
     command = append.command
     if command and ends:
         command = replace(command, stream=ends[0].stream, version=ends[0].version)
     elif command and command.stream:
         return Known(append, repeated=False)  # where the stream that it names ends, the log knows
-    return Outcome(ends, row["heads"][number], command)
+    return Outcome(ends, head, command)
 
 
 def _code(expected: Expected) -> int:

@@ -7,6 +7,7 @@ connection is thrown away, and another one tried.
 
 import asyncio
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -87,8 +88,9 @@ class Server:
 class Line:
     """One connection that is kept, and made again when it was lost. Used by one task at a time."""
 
-    def __init__(self, server: Server, patience_s: float) -> None:
-        self._server, self._patience_s = server, patience_s
+    def __init__(self, server: Server, patience_s: float, *, heard: Callable[[str], None] | None = None) -> None:
+        """*heard* is called with what the server remarks while a statement runs."""
+        self._server, self._patience_s, self._heard = server, patience_s, heard
         self._connection: Connection | None = None
 
     async def fetch(self, sql: str, *arguments: Any) -> list[asyncpg.Record]:
@@ -125,6 +127,8 @@ class Line:
     async def _connected(self) -> Connection:
         if self._connection is None or self._connection.is_closed():
             self._connection = await self._server.connect(self._patience_s)
+            if (heard := self._heard) is not None:
+                self._connection.add_log_listener(lambda _, remark: heard(remark.message))
         return self._connection
 
 

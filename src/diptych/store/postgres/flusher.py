@@ -1,10 +1,10 @@
 """
 Make durable what was committed without waiting for the disk, once for all who ask at a time.
 
-An append commits in memory; a flush is a tiny transaction that waits until the WAL
-is synced up to its own commit, and so with all that was committed before it was
-sent. It looks first whether its witnesses are there: after a crash of the server
-they may not be, and then nothing may be answered.
+An append lets go of the order lock before it is synced, so that a reader may see it
+then. What it is told must stay: a flush is a tiny transaction that waits until the
+WAL is synced up to its own commit, and so with all that was committed before it was
+sent. It looks first whether its witnesses are there: a crash may have taken them.
 """
 
 import asyncio
@@ -12,11 +12,28 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from diptych.store.postgres.batch import Witness
 from diptych.store.postgres.connection import Line, is_away, pause
 from diptych.store.statements import statements
 
 _FLUSH = statements("postgres")["flush"]
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """
+    What was seen in the log, and is told to nobody before it is durable.
+
+    Attributes:
+        positions, ids: Events, by both.
+        commands: Ids of commands.
+    """
+
+    positions: tuple[int, ...] = ()
+    ids: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
+
+    def __add__(self, other: "Witness") -> "Witness":
+        return Witness(self.positions + other.positions, self.ids + other.ids, self.commands + other.commands)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,8 @@ from typing import Any, TypeVar
 from diptych.errors import DiptychError, Unavailable
 from diptych.store.port import Outcome, Page, StoredEvent
 from diptych.store.postgres.appender import outcome_of
-from diptych.store.postgres.batch import Witness
 from diptych.store.postgres.connection import Line, Server, explain, is_away
-from diptych.store.postgres.flusher import Flusher
+from diptych.store.postgres.flusher import Flusher, Witness
 from diptych.store.statements import statements
 
 T = TypeVar("T")

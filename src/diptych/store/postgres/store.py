@@ -1,9 +1,8 @@
 """
 Keep a log in PostgreSQL: one order of many writers, at the speed of memory.
 
-    append ── Writer ── Appender ── diptych_append      a batch per round trip
-                  └──── Flusher ── diptych_flush        a sync for all that wait
-    read … ── Readers                                   durable before it is told
+    append ── Writer ── Appender ── diptych_commit      a batch per round trip
+    read … ── Readers ─ Flusher ─── diptych_flush       durable before it is told
     wait_beyond ── Watcher                              notifications, and asking
 
 Positions are given and become visible under the order lock, so in one order for
@@ -59,8 +58,8 @@ class PostgresStore(Store):
         self._flusher = Flusher(Line(server, patience_s), patience_s)
         self._readers = Readers(server, self._flusher, patience_s)
         self._watcher = Watcher(server, f"diptych_{identity.log_id}", patience_s, self._readers.head)
-        appender = Appender(Line(server, patience_s), server.name, patience_s)
-        self._writer = Writer(appender, self._flusher, server.name, limits, moved_to=self._watcher.appended)
+        appenders = [Appender(server, patience_s) for _ in range(2 if server.prepared else 1)]
+        self._writer = Writer(appenders, limits, moved_to=self._appended)
         self._closing: asyncio.Task[None] | None = None
 
     @property
@@ -134,6 +133,10 @@ class PostgresStore(Store):
         if self._closing is None:
             self._closing = asyncio.create_task(self._close())
         await asyncio.shield(self._closing)
+
+    def _appended(self, position: int) -> None:
+        self._flusher.heard_of(position)
+        self._watcher.appended(position)
 
     async def _close(self) -> None:
         await self._writer.close()

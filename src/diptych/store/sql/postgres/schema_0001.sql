@@ -54,54 +54,64 @@ CREATE TRIGGER diptych_event_never_changes BEFORE UPDATE OR DELETE OR TRUNCATE O
 --
 -- The order lock comes before any look at the log: each statement behind it sees all that was
 -- committed before, so positions are taken from the log's end and become visible in their order.
--- Then ids, then versions, then positions, then the rows. One append that is refused doesn't touch
--- the others. No id occurs twice in a batch.
+-- Then ids, then versions, then positions, then the rows. No id occurs twice in a batch.
 --
 -- Lists come as text, which costs a driver far less than arrays: numbers between commas, the others
 -- between delimiters, which none of them holds. There is a number in a_entries for each append, an
 -- entry for each of its streams in the lists that begin with s_, an event for each in those with e_,
 -- all in order; and a command for each append that has one in those with c_.
+--   s_number: the stream's place in streams, where each stands once.
 --   s_expected: a version, -1 for any, -2 for a stream that exists.
+--   e_entry, e_nth: the event's entry in s_, and the how-manieth of it this is.
+--   c_entry, c_head: the first entry of the command's append, 0 for none, and how many events the batch
+--   has up to the end of that append.
 --   c_digest: hexadecimal behind an x, empty for none.
 --   c_stream, c_version: behind an x, what is kept of a command that appends nothing; of one that
 --   does, its first stream and where that ended.
+--
+-- Where nothing stands against any of it, a batch is appended as one: statuses is NULL, and versions
+-- has each entry's version before. Otherwise each append is judged, and one that is refused doesn't
+-- touch the others:
 --   statuses: 0 appended, 1 its command is known, 2 one of its events is known, 3 its stream
 --   (faults, its number in s_) has another category (wrong_categories), 4 another version.
 --   ends, end_positions: each stream's version after the append, and where that is.
---   before, heads: the log's end before the batch, and after each of its appends.
---   head_id, at: the id at the log's end, and the time that was recorded.
+--   heads: the log's end after each append.
+-- before, head, head_id: the log's end before the batch and behind it, and the id there.
 CREATE FUNCTION diptych_append(
     synchronous boolean, patience_ms integer, delimiter text,
     a_entries text,
     streams text, s_number text, s_category text, s_expected text, s_events text,
-    e_append text, e_stream text, e_category text, e_type text, e_schema_version text, e_id text,
-    e_payload text, e_metadata text,
-    c_append text, c_id text, c_digest text, c_result text, c_stream text, c_version text,
+    e_append text, e_entry text, e_nth text, e_stream text, e_category text, e_type text, e_schema_version text,
+    e_id text, e_payload text, e_metadata text,
+    c_append text, c_entry text, c_head text, c_id text, c_digest text, c_result text, c_stream text, c_version text,
     OUT statuses smallint[], OUT faults integer[], OUT ends bigint[], OUT end_positions bigint[],
-    OUT wrong_categories text[], OUT before bigint, OUT heads bigint[], OUT head_id text, OUT at bigint
+    OUT wrong_categories text[], OUT heads bigint[],
+    OUT versions bigint[], OUT before bigint, OUT head bigint, OUT head_id text
 )
 LANGUAGE plpgsql VOLATILE
 AS $$
 DECLARE
     entries integer[] := string_to_array(a_entries, ',');
     numbers integer[] := string_to_array(s_number, ',');
-    categories text[];
+    every_stream text[] := string_to_array(streams, delimiter);
     wanted text[] := string_to_array(s_category, delimiter);
     expected bigint[] := string_to_array(s_expected, ',');
     events integer[] := string_to_array(s_events, ',');
-    ids text[] := string_to_array(e_id, delimiter);
     appends integer[] := string_to_array(e_append, ',');
-    versions bigint[];
-    first_ends bigint[] := array_fill(NULL::bigint, ARRAY[cardinality(string_to_array(a_entries, ','))]);
-    positions bigint[] := array_fill(NULL::bigint, ARRAY[cardinality(ids)]);
-    event_versions bigint[] := array_fill(NULL::bigint, ARRAY[cardinality(ids)]);
-    head bigint;
+    ids text[] := string_to_array(e_id, delimiter);
+    commands text[] := string_to_array(c_id, delimiter);
+    categories text[];
+    first_ends bigint[];
+    positions bigint[];
+    event_versions bigint[];
+    at bigint;
+    is_new boolean;
+    is_as_expected boolean;
     known integer;
     first_entry integer := 1;
     last_entry integer;
     event integer := 0;
     version bigint;
-    latest bigint;
 BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         RAISE EXCEPTION 'diptych_append runs in READ COMMITTED only, not in %', current_setting('transaction_isolation')
@@ -111,104 +121,159 @@ BEGIN
             set_config('synchronous_commit', CASE WHEN synchronous THEN 'on' ELSE 'off' END, true);
     PERFORM pg_advisory_xact_lock(1147761780, ('diptych_event'::regclass::oid::bigint - 2147483648)::integer);
 
-    SELECT e.position, e.id, e.recorded_at INTO before, head_id, latest
-    FROM diptych_event AS e ORDER BY e.position DESC LIMIT 1;
-    before := coalesce(before, 0);
+    SELECT coalesce(e.position, 0), e.id,
+           greatest((extract(epoch FROM clock_timestamp()) * 1000000)::bigint, e.recorded_at),
+           NOT EXISTS (SELECT 1 FROM unnest(ids) AS i (id) JOIN diptych_event AS d ON d.id = i.id)
+               AND NOT EXISTS (SELECT 1 FROM unnest(commands) AS c (id) JOIN diptych_command AS d ON d.id = c.id),
+           s.versions, s.categories, s.is_as_expected
+    INTO before, head_id, at, is_new, versions, categories, is_as_expected
+    FROM (
+        SELECT array_agg(coalesce(d.version, 0) ORDER BY s.number) AS versions,
+               array_agg(d.category ORDER BY s.number) AS categories,
+               bool_and(
+                   coalesce(d.category, s.category) = s.category
+                   AND (s.expected IN (-1, coalesce(d.version, 0)) OR s.expected = -2 AND d.version IS NOT NULL)
+               ) AS is_as_expected
+        FROM unnest(every_stream, wanted, expected) WITH ORDINALITY AS s (stream, category, expected, number)
+        LEFT JOIN LATERAL (
+            SELECT l.version, l.category FROM diptych_event AS l
+            WHERE l.stream = s.stream ORDER BY l.version DESC LIMIT 1
+        ) AS d ON true
+    ) AS s
+    LEFT JOIN LATERAL (
+        SELECT l.position, l.id, l.recorded_at FROM diptych_event AS l ORDER BY l.position DESC LIMIT 1
+    ) AS e ON true;
     head := before;
-    at := greatest((extract(epoch FROM clock_timestamp()) * 1000000)::bigint, latest);
 
-    statuses := array_fill(0::smallint, ARRAY[cardinality(entries)]);
-    faults := array_fill(0, ARRAY[cardinality(entries)]);
-    heads := array_fill(0::bigint, ARRAY[cardinality(entries)]);
-    wrong_categories := array_fill(NULL::text, ARRAY[cardinality(entries)]);
-    FOR known IN
-        SELECT e.append FROM unnest(ids, appends) AS e (id, append)
-        WHERE EXISTS (SELECT 1 FROM diptych_event AS d WHERE d.id = e.id)
-    LOOP
-        statuses[known] := 2;
-    END LOOP;
-    IF c_id <> '' THEN
+    IF is_new AND coalesce(is_as_expected, true) AND cardinality(every_stream) = cardinality(numbers) THEN
+        head := before + cardinality(ids);
+        head_id := coalesce(ids[cardinality(ids)], head_id);
+    ELSE
+        statuses := array_fill(0::smallint, ARRAY[cardinality(entries)]);
+        faults := array_fill(0, ARRAY[cardinality(entries)]);
+        heads := array_fill(0::bigint, ARRAY[cardinality(entries)]);
+        wrong_categories := array_fill(NULL::text, ARRAY[cardinality(entries)]);
+        first_ends := array_fill(NULL::bigint, ARRAY[cardinality(entries)]);
+        ends := array_fill(0::bigint, ARRAY[cardinality(numbers)]);
+        end_positions := array_fill(0::bigint, ARRAY[cardinality(numbers)]);
+        positions := array_fill(NULL::bigint, ARRAY[cardinality(ids)]);
+        event_versions := array_fill(NULL::bigint, ARRAY[cardinality(ids)]);
         FOR known IN
-            SELECT c.append
-            FROM unnest(string_to_array(c_id, delimiter), string_to_array(c_append, ',')::integer[]) AS c (id, append)
-            WHERE EXISTS (SELECT 1 FROM diptych_command AS d WHERE d.id = c.id)
+            SELECT e.append FROM unnest(ids, appends) AS e (id, append) JOIN diptych_event AS d ON d.id = e.id
+        LOOP
+            statuses[known] := 2;
+        END LOOP;
+        FOR known IN
+            SELECT c.append FROM unnest(commands, string_to_array(c_append, ',')::integer[]) AS c (id, append)
+            JOIN diptych_command AS d ON d.id = c.id
         LOOP
             statuses[known] := 1;
         END LOOP;
-    END IF;
-    SELECT array_agg(coalesce(d.version, 0) ORDER BY s.number), array_agg(d.category ORDER BY s.number)
-    INTO versions, categories
-    FROM unnest(string_to_array(streams, delimiter)) WITH ORDINALITY AS s (stream, number)
-    LEFT JOIN LATERAL (
-        SELECT l.version, l.category FROM diptych_event AS l WHERE l.stream = s.stream ORDER BY l.version DESC LIMIT 1
-    ) AS d ON true;
-
-    ends := array_fill(0::bigint, ARRAY[cardinality(numbers)]);
-    end_positions := array_fill(0::bigint, ARRAY[cardinality(numbers)]);
-    FOR append IN 1 .. cardinality(entries) LOOP
-        last_entry := first_entry + entries[append] - 1;
-        FOR entry IN first_entry .. last_entry LOOP
-            version := versions[numbers[entry]];
-            ends[entry] := version;
-            IF statuses[append] <> 0 THEN
-                CONTINUE;
-            ELSIF categories[numbers[entry]] <> wanted[entry] THEN
-                statuses[append] := 3;
-                faults[append] := entry;
-                wrong_categories[append] := categories[numbers[entry]];
-            ELSIF expected[entry] <> version AND expected[entry] <> -1 AND NOT (expected[entry] = -2 AND version > 0) THEN
-                statuses[append] := 4;
-                faults[append] := entry;
-            END IF;
-        END LOOP;
-        FOR entry IN first_entry .. last_entry LOOP
-            IF statuses[append] <> 0 THEN
-                event := event + events[entry];
-                CONTINUE;
-            END IF;
-            version := ends[entry];
-            FOR number IN 1 .. events[entry] LOOP
-                event := event + 1;
-                head := head + 1;
-                version := version + 1;
-                positions[event] := head;
-                event_versions[event] := version;
+        FOR append IN 1 .. cardinality(entries) LOOP
+            last_entry := first_entry + entries[append] - 1;
+            FOR entry IN first_entry .. last_entry LOOP
+                version := versions[numbers[entry]];
+                ends[entry] := version;
+                IF statuses[append] <> 0 THEN
+                    CONTINUE;
+                ELSIF categories[numbers[entry]] <> wanted[entry] THEN
+                    statuses[append] := 3;
+                    faults[append] := entry;
+                    wrong_categories[append] := categories[numbers[entry]];
+                ELSIF expected[entry] NOT IN (-1, version) AND NOT (expected[entry] = -2 AND version > 0) THEN
+                    statuses[append] := 4;
+                    faults[append] := entry;
+                END IF;
             END LOOP;
-            head_id := ids[event];
-            versions[numbers[entry]] := version;
-            categories[numbers[entry]] := wanted[entry];
-            ends[entry] := version;
-            end_positions[entry] := head;
+            FOR entry IN first_entry .. last_entry LOOP
+                IF statuses[append] <> 0 THEN
+                    event := event + events[entry];
+                    CONTINUE;
+                END IF;
+                version := ends[entry];
+                FOR number IN 1 .. events[entry] LOOP
+                    event := event + 1;
+                    head := head + 1;
+                    version := version + 1;
+                    positions[event] := head;
+                    event_versions[event] := version;
+                END LOOP;
+                head_id := ids[event];
+                versions[numbers[entry]] := version;
+                categories[numbers[entry]] := wanted[entry];
+                ends[entry] := version;
+                end_positions[entry] := head;
+            END LOOP;
+            heads[append] := head;
+            IF first_entry <= last_entry THEN
+                first_ends[append] := ends[first_entry];
+            END IF;
+            first_entry := last_entry + 1;
         END LOOP;
-        heads[append] := head;
-        IF first_entry <= last_entry THEN
-            first_ends[append] := ends[first_entry];
-        END IF;
-        first_entry := last_entry + 1;
-    END LOOP;
+    END IF;
 
     IF head > before THEN
         INSERT INTO diptych_event
             (position, stream, category, version, type, schema_version, id, payload, metadata, recorded_at)
-        SELECT e.position, e.stream, e.category, e.version, e.type, e.schema_version, e.id, e.payload, e.metadata, at
+        SELECT coalesce(e.position, before + e.number), e.stream, e.category,
+               coalesce(e.version, versions[e.entry] + e.nth), e.type, e.schema_version, e.id, e.payload, e.metadata, at
         FROM unnest(
-            positions, string_to_array(e_stream, delimiter), string_to_array(e_category, delimiter), event_versions,
+            positions, event_versions, string_to_array(e_entry, ',')::integer[], string_to_array(e_nth, ',')::integer[],
+            string_to_array(e_stream, delimiter), string_to_array(e_category, delimiter),
             string_to_array(e_type, delimiter), string_to_array(e_schema_version, ',')::integer[], ids,
             string_to_array(e_payload, delimiter), string_to_array(e_metadata, delimiter)
-        ) AS e (position, stream, category, version, type, schema_version, id, payload, metadata)
-        WHERE e.position IS NOT NULL;
+        ) WITH ORDINALITY AS e (
+            position, version, entry, nth, stream, category, type, schema_version, id, payload, metadata, number
+        )
+        WHERE statuses IS NULL OR e.position IS NOT NULL;
     END IF;
     IF c_id <> '' THEN
         INSERT INTO diptych_command (id, digest, result, stream, version, position, recorded_at)
-        SELECT c.id, CASE WHEN c.digest <> '' THEN decode(substr(c.digest, 2), 'hex') END, c.result,
-               substr(c.stream, 2), coalesce(first_ends[c.append], c.version), heads[c.append], at
+        SELECT c.id, CASE WHEN c.digest <> '' THEN decode(substr(c.digest, 2), 'hex') END, c.result, substr(c.stream, 2),
+               coalesce(first_ends[c.append], versions[c.entry] + events[c.entry], c.version),
+               coalesce(heads[c.append], before + c.head), at
         FROM unnest(
-            string_to_array(c_append, ',')::integer[], string_to_array(c_id, delimiter),
-            string_to_array(c_digest, delimiter), string_to_array(c_result, delimiter),
-            string_to_array(c_stream, delimiter), string_to_array(c_version, ',')::bigint[]
-        ) AS c (append, id, digest, result, stream, version)
-        WHERE statuses[c.append] = 0;
+            string_to_array(c_append, ',')::integer[], string_to_array(c_entry, ',')::integer[],
+            string_to_array(c_head, ',')::integer[], commands, string_to_array(c_digest, delimiter),
+            string_to_array(c_result, delimiter), string_to_array(c_stream, delimiter),
+            string_to_array(c_version, ',')::bigint[]
+        ) AS c (append, entry, head, id, digest, result, stream, version)
+        WHERE statuses IS NULL OR statuses[c.append] = 0;
     END IF;
+    IF synchronous AND NOT (head > before OR statuses IS NULL) THEN
+        -- What is told follows from what is in the log: a commit that wrote nothing would not wait for it.
+        PERFORM pg_logical_emit_message(true, 'diptych', '');
+    END IF;
+END $$;
+
+-- Append a batch, and return when it is durable. The order lock is let go before the disk is waited for:
+-- a notice says so, and the next batch may be sent. Not for use inside a transaction.
+CREATE PROCEDURE diptych_commit(
+    patience_ms integer, delimiter text,
+    a_entries text,
+    streams text, s_number text, s_category text, s_expected text, s_events text,
+    e_append text, e_entry text, e_nth text, e_stream text, e_category text, e_type text, e_schema_version text,
+    e_id text, e_payload text, e_metadata text,
+    c_append text, c_entry text, c_head text, c_id text, c_digest text, c_result text, c_stream text, c_version text,
+    OUT statuses smallint[], OUT faults integer[], OUT ends bigint[], OUT end_positions bigint[],
+    OUT wrong_categories text[], OUT heads bigint[],
+    OUT versions bigint[], OUT before bigint, OUT head bigint, OUT head_id text
+)
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    SELECT a.statuses, a.faults, a.ends, a.end_positions, a.wrong_categories, a.heads, a.versions, a.before, a.head,
+           a.head_id
+    INTO statuses, faults, ends, end_positions, wrong_categories, heads, versions, before, head, head_id
+    FROM diptych_append(
+        false, patience_ms, delimiter, a_entries, streams, s_number, s_category, s_expected, s_events, e_append, e_entry,
+        e_nth, e_stream, e_category, e_type, e_schema_version, e_id, e_payload, e_metadata, c_append, c_entry, c_head,
+        c_id, c_digest, c_result, c_stream, c_version
+    ) AS a;
+    COMMIT;
+    RAISE NOTICE 'diptych: appended';
+    -- The commit record of a transaction that wrote something is flushed, and with it all before it.
+    PERFORM set_config('synchronous_commit', 'on', true), pg_logical_emit_message(true, 'diptych', '');
 END $$;
 
 -- Make everything durable that was committed before, in a transaction that waits for the disk.
