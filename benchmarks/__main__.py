@@ -5,17 +5,30 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
+from typing import TypeAlias
 
 import msgspec
 
-from benchmarks import append, dispatch, project, visible
+from benchmarks import (
+    append,
+    append_growth,
+    append_many,
+    append_postgres,
+    dispatch,
+    project,
+    visible,
+    visible_elsewhere,
+)
 from benchmarks.compare import Result
 
-BENCHMARKS: dict[str, Callable[[str, float], Awaitable[list[Result]]]] = {
-    "append": append.run,
-    "dispatch": dispatch.run,
-    "project": project.run,
-    "visible": visible.run,
+Run: TypeAlias = Callable[[float], Awaitable[list[Result]]]
+BENCHMARKS: dict[str, dict[str, Run]] = {
+    "append": {"sqlite": append.run, "postgres": append_postgres.run},
+    "append-many": {"postgres": append_many.run},
+    "append-growth": {"postgres": append_growth.run},
+    "dispatch": {"sqlite": dispatch.run},
+    "project": {"sqlite": project.run},
+    "visible": {"sqlite": visible.run, "postgres": visible_elsewhere.run},
 }
 LEAST = 0.1
 
@@ -32,13 +45,15 @@ def main() -> None:
         parser.error(f"no benchmark {', '.join(sorted(unknown))}: known are {', '.join(BENCHMARKS)}")
     if not options.scale >= LEAST:
         parser.error(f"--scale {options.scale}: less than {LEAST} measures nothing")
-    for name in options.name or BENCHMARKS:
-        for result in asyncio.run(_measured(name, options)):
+    for name in options.name or [name for name, backends in BENCHMARKS.items() if options.backend in backends]:
+        if options.backend not in BENCHMARKS[name]:
+            parser.error(f"{name} has no other side on {options.backend}: say --backend {next(iter(BENCHMARKS[name]))}")
+        for result in asyncio.run(_measured(BENCHMARKS[name][options.backend], options.scale)):
             sys.stdout.write((msgspec.json.encode(asdict(result)).decode() if options.json else result.line()) + "\n")
 
 
-async def _measured(name: str, options: argparse.Namespace) -> list[Result]:
-    return await BENCHMARKS[name](options.backend, options.scale)
+async def _measured(run: Run, scale: float) -> list[Result]:
+    return await run(scale)
 
 
 if __name__ == "__main__":

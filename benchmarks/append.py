@@ -13,7 +13,6 @@ from time import perf_counter
 
 import apsw
 
-from benchmarks import append_postgres
 from benchmarks.compare import Result, compare
 from benchmarks.eventsourcing_side import on_sqlite
 from benchmarks.notes import appending
@@ -22,10 +21,8 @@ from diptych import new_id
 IN_FLIGHT = 64
 
 
-async def run(backend: str, scale: float) -> list[Result]:
+async def run(scale: float) -> list[Result]:
     """Events a second, ours and plain INSERTs."""
-    if backend == "postgres":
-        return await append_postgres.run(scale)
     with TemporaryDirectory() as folder:
         async with appending(f"sqlite:///{folder}/ours.db") as ours:
             return await _rows(Path(folder), ours, int(20_000 * scale), int(500 * scale))

@@ -6,7 +6,7 @@ a new one with its defaults, but for more memory; every side waits for the disk.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -49,9 +49,9 @@ async def run(scale: float) -> list[Result]:
 
 
 @contextmanager
-def server() -> Iterator[Cluster]:
+def server(settings: Mapping[str, object] = SETTINGS) -> Iterator[Cluster]:
     """A server for as long as the block runs, with the table that pgbench writes."""
-    cluster = Cluster(settings=SETTINGS)
+    cluster = Cluster(settings=settings)
     try:
         cluster.make()
         cluster.start()

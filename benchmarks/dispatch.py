@@ -60,7 +60,7 @@ async def write(command: Write, notes: Repository[Note]) -> None:
     await notes.save(note)
 
 
-async def run(backend: str, scale: float) -> list[Result]:
+async def run(scale: float) -> list[Result]:
     """Microseconds a call, through the bus and direct."""
     calls = int(100_000 * scale)
     return [

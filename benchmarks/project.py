@@ -34,10 +34,8 @@ ON CONFLICT (order_id) DO UPDATE SET status = excluded.status, total = total + e
 """
 
 
-async def run(backend: str, scale: float) -> list[Result]:
+async def run(scale: float) -> list[Result]:
     """Events a second."""
-    if backend != "sqlite":
-        raise SystemExit(f"project: no other side for {backend!r}; known is sqlite")
     with TemporaryDirectory() as folder:
         log = Path(folder) / "log.db"
         async with open_store(f"sqlite:///{log}", [OrderPlaced, ItemAdded, OrderShipped]) as event_store:

@@ -84,25 +84,24 @@ async def note_by_id(query: NoteById, notes: ReadModel[NoteRow]) -> NoteRow | No
     return await notes.get(query.note_id)
 
 
-async def run(backend: str, scale: float) -> list[Result]:
+async def run(scale: float) -> list[Result]:
     """Milliseconds from the command to the answer that holds it, the median."""
-    if backend != "sqlite":
-        raise SystemExit(f"visible: no other side for {backend!r}; known is sqlite")
     app = Diptych(commands, queries, projections=[Notes])
     with TemporaryDirectory() as folder:
         urls = f"sqlite:///{Path(folder)}/log.db", f"sqlite:///{Path(folder)}/read.db"
-        async with app.open(*urls) as running, _polling(running) as polled:
+        async with app.open(*urls) as running, polling(running) as polled:
 
             async def ours() -> float:
-                return median([await _seen(running) for _ in range(int(200 * scale))])
+                return median([await seen(running) for _ in range(int(200 * scale))])
 
             async def theirs() -> float:
-                return median([await _seen_by_poll(running, polled) for _ in range(int(20 * scale) or 1)])
+                return median([await seen_by_poll(running, polled) for _ in range(int(20 * scale) or 1)])
 
             return [await compare("visible/in-process", ours, theirs, unit="ms")]
 
 
-async def _seen(running: Running) -> float:
+async def seen(running: Running) -> float:
+    """Milliseconds until an answer holds what was written."""
     began = perf_counter()
     receipt = await running.execute(Write())
     answer = await running.ask(NoteById(note_id=receipt.result), after=receipt.token, timeout_s=10)
@@ -111,7 +110,8 @@ async def _seen(running: Running) -> float:
     return (perf_counter() - began) * 1e3
 
 
-async def _seen_by_poll(running: Running, polled: dict[str, asyncio.Event]) -> float:
+async def seen_by_poll(running: Running, polled: dict[str, asyncio.Event]) -> float:
+    """Milliseconds until the polling loop has applied what was written."""
     began = perf_counter()
     receipt = await running.execute(Write())
     await polled.setdefault(receipt.result, asyncio.Event()).wait()
@@ -119,22 +119,22 @@ async def _seen_by_poll(running: Running, polled: dict[str, asyncio.Event]) -> f
 
 
 @asynccontextmanager
-async def _polling(running: Running) -> AsyncIterator[dict[str, asyncio.Event]]:
+async def polling(running: Running) -> AsyncIterator[dict[str, asyncio.Event]]:
     """Events by the id of their note, set once the polling loop has applied them."""
-    seen: dict[str, asyncio.Event] = {}
+    found: dict[str, asyncio.Event] = {}
 
     async def poll() -> None:
         position = await running.event_store.head()
         while True:
             for event in await running.event_store.read_all(position):
-                seen.setdefault(event.data.note_id, asyncio.Event()).set()
+                found.setdefault(event.data.note_id, asyncio.Event()).set()
                 position = event.global_position
             await asyncio.sleep(POLL_S)
 
-    polling = asyncio.create_task(poll())
+    task = asyncio.create_task(poll())
     try:
-        yield seen
+        yield found
     finally:
-        polling.cancel()
+        task.cancel()
         with suppress(asyncio.CancelledError):
-            await polling
+            await task

@@ -57,7 +57,8 @@ class Cluster:
 
     def standby(self) -> "Cluster":
         """A hot standby that follows this one, not started yet."""
-        other = Cluster(self.version)
+        # Without a limit, what is asked there is cancelled once it has lagged for half a minute.
+        other = Cluster(self.version, settings={"max_standby_streaming_delay": -1})
         other.run("pg_basebackup", "-D", other.data, "-R", "-X", "stream", "-c", "fast", "-d", self.url())
         return other
 

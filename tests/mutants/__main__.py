@@ -20,7 +20,8 @@ from tempfile import TemporaryDirectory
 
 from rich.console import Console
 from rich.table import Table
-from tests.mutants.mutants import MUTANTS, Mutant
+from tests.mutants.mutant import Mutant
+from tests.mutants.mutants import MUTANTS
 
 ROOT = Path(__file__).parents[2]
 COPIED = ("src", "tests", "examples", "pyproject.toml")

@@ -1,24 +1,12 @@
 """The lines that carry a promise, each with what it is changed into and the test that must notice."""
 
-from dataclasses import dataclass
+from tests.mutants import of_postgres
+from tests.mutants.mutant import Mutant
 
 SQL = "src/diptych/read/sql/sqlite"
 READ, STORE, WRITE, EDGE = "src/diptych/read", "src/diptych/store", "src/diptych/write", "src/diptych/edge/fastapi"
 READ_DATABASES = "tests/conformance/test_read_databases.py"
-CONFORMANCE, POSTGRES = "tests/conformance/test_stores.py", "tests/faults/postgres"
-
-
-@dataclass(frozen=True)
-class Mutant:
-    """A line that is changed, and what must fail then: a file of tests, and words of their names."""
-
-    name: str
-    promise: str
-    file: str
-    before: str
-    after: str
-    tests: str
-    words: str = ""
+CONFORMANCE = "tests/conformance/test_stores.py"
 
 
 MUTANTS = [
@@ -344,58 +332,22 @@ MUTANTS = [
         "changes_nothing",
     ),
     Mutant(
-        "an answer waits for the disk",
-        "P1",
-        f"{STORE}/sql/postgres/schema_0001.sql",
-        "all before it.\n    PERFORM set_config('synchronous_commit', 'on', true), pg_logical_emit_message(true, "
-        "'diptych', '');\nEND",
-        "all before it.\nEND",
-        f"{POSTGRES}/test_server.py",
-        "again_and_again",
+        "what other code half built is not gone on with",
+        "P8",
+        f"{READ}/rebuild.py",
+        "same_code = await checkpoint.plan(connection, begun.of) == projector(projection, begun.of).plan",
+        "same_code = True",
+        READ_DATABASES,
+        "other_code_half",
     ),
     Mutant(
-        "what a crash took is not told",
-        "P2",
-        f"{STORE}/sql/postgres/schema_0001.sql",
-        "AND d.id = w.id)\n    ) OR",
-        "AND d.id = w.id) AND false\n    ) OR",
-        f"{POSTGRES}/test_ways.py",
-        "reader_saw",
+        "a file that takes the place of the read models is noticed",
+        "P7",
+        f"{READ}/database.py",
+        "self._place.check()",
+        "self._place",
+        "tests/unit/read/test_read_database.py",
+        "exchanged",
     ),
-    Mutant(
-        "a repeat in one round trip waits for the disk",
-        "P5",
-        f"{STORE}/sql/postgres/schema_0001.sql",
-        "IF synchronous AND NOT (head > before OR statuses IS NULL) THEN",
-        "IF false THEN",
-        f"{POSTGRES}/test_foreigners.py",
-        "follows_from",
-    ),
-    Mutant(
-        "what is shown is durable",
-        "P2",
-        f"{STORE}/postgres/readers.py",
-        'stays = not durable or await self._stays(*end, synced=rows[0]["durable"])',
-        "stays = True",
-        f"{POSTGRES}/test_foreigners.py",
-        "was_shown",
-    ),
-    Mutant(
-        "an append is made in READ COMMITTED",
-        "P3",
-        f"{STORE}/sql/postgres/schema_0001.sql",
-        "IF current_setting('transaction_isolation') <> 'read committed' THEN",
-        "IF false THEN",
-        f"{POSTGRES}/test_foreigners.py",
-        "stricter",
-    ),
-    Mutant(
-        "a follower looks where it stands after a fail-over",
-        "P2",
-        f"{READ}/follower.py",
-        "if self._event_store.store.connections != self._connections:",
-        "if False:",
-        f"{POSTGRES}/test_copies.py",
-        "fail_over",
-    ),
+    *of_postgres.MUTANTS,
 ]

@@ -2,7 +2,8 @@
 Wait until a projection has reached a position, however many wait at once.
 
 One watcher per process reads the checkpoints for all that wait: at once when a
-runner of this process moved, and every few milliseconds for those of others.
+runner of this process moved, and every few milliseconds for those of others, less
+often the longer nothing moves.
 A wait ends with the truth: reached, or not and why (P7).
 """
 
@@ -16,7 +17,7 @@ from diptych.read.checkpoint import Checkpoint, Generation
 from diptych.read.database import ReadDatabase
 from diptych.store.port import LogIdentity
 
-POLL_S = 0.025
+POLL_S = (0.004, 0.05)
 REWOUND = "rewound"
 FINAL = ("faulted", "needs newer code", REWOUND, "another log")
 
@@ -122,12 +123,15 @@ class Watcher:
 
     async def _watch(self) -> None:
         """Look while anybody waits, then end."""
+        pause_s, waited = POLL_S[0], set[_Waiter]()
         while self._waiters:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._moved.wait(), POLL_S)
+                await asyncio.wait_for(self._moved.wait(), pause_s)
             self._moved.clear()
             with suppress(Unavailable):  # those who wait learn of it by their own time-out
                 self._wake(await self._served())
+            pause_s = POLL_S[0] if self._waiters - waited else min(POLL_S[1], pause_s * 1.5)
+            waited = set(self._waiters)
 
     def _wake(self, served: dict[tuple[str, int], Checkpoint]) -> None:
         for waiter in tuple(self._waiters):

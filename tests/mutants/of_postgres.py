@@ -1,0 +1,64 @@
+"""The lines that carry a promise in PostgreSQL."""
+
+from tests.mutants.mutant import Mutant
+
+READ, STORE = "src/diptych/read", "src/diptych/store"
+POSTGRES = "tests/faults/postgres"
+
+MUTANTS = [
+    Mutant(
+        "an answer waits for the disk",
+        "P1",
+        f"{STORE}/sql/postgres/schema_0001.sql",
+        "all before it.\n    PERFORM set_config('synchronous_commit', 'on', true), pg_logical_emit_message(true, "
+        "'diptych', '');\nEND",
+        "all before it.\nEND",
+        f"{POSTGRES}/test_server.py",
+        "again_and_again",
+    ),
+    Mutant(
+        "what a crash took is not told",
+        "P2",
+        f"{STORE}/sql/postgres/schema_0001.sql",
+        "AND d.id = w.id)\n    ) OR",
+        "AND d.id = w.id) AND false\n    ) OR",
+        f"{POSTGRES}/test_ways.py",
+        "reader_saw",
+    ),
+    Mutant(
+        "a repeat in one round trip waits for the disk",
+        "P5",
+        f"{STORE}/sql/postgres/schema_0001.sql",
+        "IF synchronous AND NOT (head > before OR statuses IS NULL) THEN",
+        "IF false THEN",
+        f"{POSTGRES}/test_foreigners.py",
+        "follows_from",
+    ),
+    Mutant(
+        "what is shown is durable",
+        "P2",
+        f"{STORE}/postgres/readers.py",
+        'stays = not durable or await self._stays(*end, synced=rows[0]["durable"])',
+        "stays = True",
+        f"{POSTGRES}/test_foreigners.py",
+        "was_shown",
+    ),
+    Mutant(
+        "an append is made in READ COMMITTED",
+        "P3",
+        f"{STORE}/sql/postgres/schema_0001.sql",
+        "IF current_setting('transaction_isolation') <> 'read committed' THEN",
+        "IF false THEN",
+        f"{POSTGRES}/test_foreigners.py",
+        "stricter",
+    ),
+    Mutant(
+        "a follower looks where it stands after a fail-over",
+        "P2",
+        f"{READ}/follower.py",
+        "if self._event_store.store.connections != self._connections:",
+        "if False:",
+        f"{POSTGRES}/test_copies.py",
+        "fail_over",
+    ),
+]
