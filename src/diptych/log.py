@@ -16,7 +16,7 @@ from msgspec import Struct
 from diptych.catalogue import Catalogue
 from diptych.codec import INT64, Codec, check
 from diptych.context import current_metadata
-from diptych.errors import Misuse
+from diptych.errors import LogRewound, Misuse
 from diptych.event import Event, Metadata, RecordedEvent
 from diptych.store import open_store_backend
 from diptych.store.port import (
@@ -201,16 +201,37 @@ class EventStore:
     async def subscribe(
         self, from_position: int = 0, *, stream_types: Collection[str] = (), event_types: Collection[str] = ()
     ) -> AsyncIterator[RecordedEvent[Any]]:
-        """Every event after a position, those of the past first, then each as it is appended; never ends."""
+        """
+        Every event after a position, those of the past first, then each as it is appended; never ends.
+
+        Raises:
+            LogRewound: The log went back behind where this stands, as by a fail-over to a server that lagged.
+        """
         _check_range("from_position", from_position, None)
-        position = from_position
+        position, last_id, connections = from_position, "", self.store.connections
         while True:
             page = await self.store.read(position, limit=READ_LIMIT, categories=stream_types, types=event_types)
+            if self.store.connections != connections:
+                connections = self.store.connections
+                if position > from_position:
+                    await self._stand_on(position, last_id)
             for event in self._decoded(page.events):
                 yield event
             if len(page.events) < READ_LIMIT:
                 await self.store.wait_beyond(page.through, SUBSCRIPTION_POLL_S)
+            ends_there = bool(page.events) and page.events[-1].position == page.through
+            last_id = page.events[-1].id if ends_there else last_id if page.through == position else ""
             position = page.through
+
+    async def _stand_on(self, position: int, id: str) -> None:
+        """Insist that a subscription's place is still in the log; *id* is of the event there, "" if unknown."""
+        there = await self.store.event_at(position)
+        if position > await self.store.head() or (id and (there is None or there.id != id)):
+            raise LogRewound(
+                who=f"subscription at position {position}",
+                why="the log has gone back behind it since",
+                repair="read again from a position that was handled before, and take back what came after it",
+            )
 
     async def page(self, after: int, *, limit: int, types: Collection[str] = (), durable: bool = True) -> Page:
         """Stored events for a follower that decodes them itself, and how far it has seen the log."""

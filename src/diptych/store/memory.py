@@ -30,6 +30,7 @@ from diptych.store.port import (
     StreamEnd,
 )
 from diptych.store.rules import check_append, check_repeat, check_stream
+from diptych.store.waiters import Waiters
 
 _HOLE_EVERY = 3
 
@@ -55,7 +56,7 @@ class MemoryStore(Store):
         self._commands: dict[str, Outcome] = {}
         self._one_at_a_time = asyncio.Lock()
         self._taken_over: set[asyncio.Task[Outcome]] = set()
-        self._waiters: dict[asyncio.Future[None], int] = {}
+        self._waiters = Waiters()
         self._closed = False
 
     @property
@@ -115,7 +116,7 @@ class MemoryStore(Store):
         outcome = self._outcome(append)
         if append.command:
             self._commands[append.id] = replace(outcome, ends=outcome.ends[:1], repeated=True)
-        self._wake()
+        self._waiters.moved_to(self._head())
         return outcome
 
     def _store(self, to: StreamAppend, event: NewEvent) -> None:
@@ -211,24 +212,14 @@ class MemoryStore(Store):
     @override
     async def wait_beyond(self, position: int, timeout_s: float) -> None:
         self._refuse_if_closed()
-        if self._head() > position:
-            return
-        waiter = asyncio.get_running_loop().create_future()
-        self._waiters[waiter] = position
-        try:
-            async with asyncio.timeout(timeout_s):
-                await waiter
-        except TimeoutError:
-            pass
-        finally:
-            del self._waiters[waiter]
+        await self._waiters.wait_beyond(position, timeout_s)
 
     @override
     async def close(self) -> None:
         self._closed = True
         if self._taken_over:
             await asyncio.wait(self._taken_over)
-        self._wake()
+        self._waiters.close()
 
     def _head(self) -> int:
         return self._events[-1].position if self._events else 0
@@ -244,8 +235,3 @@ class MemoryStore(Store):
     def _refuse_if_closed(self) -> None:
         if self._closed:
             raise Unavailable("the log is closed: open it again")
-
-    def _wake(self) -> None:
-        for waiter, position in self._waiters.items():
-            if not waiter.done() and (self._closed or self._head() > position):
-                waiter.set_result(None)

@@ -8,10 +8,12 @@ import pytest
 from tests.clusters import Cluster
 from tests.faults.checks import check_read_models
 from tests.faults.postgres.proxy import proxy_before
+from tests.faults.tallies import Tallied
 from tests.faults.test_cancellation import place
 
-from diptych import LogRewound, Unavailable, log_adopt, log_restored
+from diptych import Catalogue, Codec, EventStore, LogRewound, Unavailable, log_adopt, log_restored
 from diptych.app import Running
+from diptych.store.postgres import open_postgres
 from orders.app import app
 from orders.messages import OrderById, SearchOrders
 
@@ -125,6 +127,38 @@ async def test_a_fail_over_to_a_stale_standby_under_a_running_program_is_noticed
                 while {status.state for status in await running.synchronizer.status()} != {"rewound"}:
                     await asyncio.sleep(0.05)
             assert (await running.ask(SearchOrders())).reason == "rewound"
+
+
+async def test_a_subscription_is_told_of_a_fail_over_to_a_stale_standby(
+    cluster: Cluster, others: list[Cluster]
+) -> None:
+    """It is behind nothing any more: what the new server appends would come to it from the middle on."""
+    async with proxy_before(cluster.port) as proxy, open_postgres(cluster.url(port=proxy.port)) as store:
+        event_store = EventStore(store, Codec(Catalogue([Tallied])))
+        await tallied(event_store, 1)
+        others.append(standby := cluster.standby())
+        standby.start()
+        standby.stop()
+        for number in (2, 3):
+            await tallied(event_store, number)
+        subscription = event_store.subscribe()
+        seen = [(await anext(subscription)).data.number for _ in range(3)]
+        cluster.crash()
+        standby.start()
+        standby.run("pg_ctl", "promote", "-D", standby.data, "-w")
+        proxy.leads_to = standby.port
+        for number in range(4, 9):
+            await tallied(event_store, number)
+
+        with pytest.raises(LogRewound, match="subscription at position 3.*gone back behind it"):
+            async with asyncio.timeout(60):
+                await anext(subscription)
+        assert seen == [1, 2, 3]
+
+
+async def tallied(event_store: EventStore, number: int) -> None:
+    events = [Tallied(name="x", number=number)]
+    await event_store.append_events(stream_id="S-1", stream_type="S", events=events)
 
 
 async def test_a_standby_that_answers_queries_never_hides_that_it_lags(

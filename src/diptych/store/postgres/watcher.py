@@ -13,6 +13,7 @@ from contextlib import suppress
 from diptych.errors import DiptychError
 from diptych.store.postgres.connection import Line, Server, farewell, is_away, pause
 from diptych.store.statements import statements
+from diptych.store.waiters import Waiters
 
 POLL_S = 0.1
 TELL_EVERY_S = 0.01
@@ -25,63 +26,52 @@ class Watcher:
     def __init__(self, server: Server, channel: str, patience_s: float, ask_head: Callable[[], Awaitable[int]]) -> None:
         self._server, self._channel, self._patience_s, self._ask_head = server, channel, patience_s, ask_head
         self._line = Line(server, patience_s)
-        self._known = self._told = 0
-        self._waiters: dict[asyncio.Future[None], int] = {}
+        self._waiters = Waiters()
+        self._told = self._connections = 0
         self._heard = asyncio.Event()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._closed = False
 
     async def wait_beyond(self, position: int, timeout_s: float) -> None:
         """Return soon after the log reaches beyond *position*, or after *timeout_s*."""
-        if self._closed or self._known > position:
-            return
-        waiter = asyncio.get_running_loop().create_future()
-        self._waiters[waiter] = position
-        self._start("listen", self._listen)
-        self._start("poll", self._poll)
-        try:
-            async with asyncio.timeout(timeout_s):
-                await waiter
-        except TimeoutError:
-            pass
-        finally:
-            del self._waiters[waiter]
+        if self._connections != self._server.connections:  # to another server perhaps, whose log ends before
+            self._connections = self._server.connections
+            self._waiters.forget()
+        await self._waiters.wait_beyond(position, timeout_s, began=self._begin)
 
     def appended(self, position: int) -> None:
         """This process has appended up to *position*: it is told here and everywhere."""
-        if position > self._known:
+        if position > self._waiters.known:
             self.moved_to(position)
             self._start("tell", self._tell)
 
     def moved_to(self, position: int) -> None:
         """The log reaches up to *position* at least."""
-        if position > self._known:
-            self._known = position
-            self._wake()
+        self._waiters.moved_to(position)
 
     async def close(self) -> None:
         """Send everybody home and end the tasks."""
         self._closed = True
-        self._wake()
+        self._waiters.close()
         for task in self._tasks.values():
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks.values())
         await self._line.close()
 
+    def _begin(self) -> None:
+        self._heard.set()  # look at once
+        self._start("listen", self._listen)
+        self._start("poll", self._poll)
+
     def _start(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         task = self._tasks.get(name)
         if not self._closed and (task is None or task.done()):
             self._tasks[name] = asyncio.ensure_future(work())
 
-    def _wake(self) -> None:
-        for waiter, position in self._waiters.items():
-            if not waiter.done() and (self._closed or self._known > position):
-                waiter.set_result(None)
-
     async def _tell(self) -> None:
-        while self._told < self._known:
-            self._told = self._known
+        while self._told != self._waiters.known:
+            self._told = self._waiters.known
             try:
                 await self._line.fetch(_NOTIFY, self._channel, str(self._told))
             except Exception as error:  # what could not be told is found out by those who ask

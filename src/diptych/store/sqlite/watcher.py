@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from diptych.errors import DiptychError
+from diptych.store.waiters import Waiters
 
 _TICK_S = 0.01
 
@@ -26,33 +27,18 @@ class Watcher:
         """*sync_takes_s*: a commit changes the file when it is written, but is seen only once it is synced."""
         self._wal, self._ask_head = wal, ask_head
         self._ask_every_s, self._sync_takes_s = ask_every_s, sync_takes_s
-        self._known = 0
-        self._waiters: dict[asyncio.Future[None], int] = {}
+        self._waiters = Waiters()
         self._task: asyncio.Task[None] | None = None
         self._seen: tuple[int, int] | None = None
         self._changed_at = self._asked_at = float("-inf")
-        self._closed = False
 
     async def wait_beyond(self, position: int, timeout_s: float) -> None:
         """Return soon after the log reaches beyond *position*, or after *timeout_s*."""
-        if self._closed or self._known > position:
-            return
-        waiter = asyncio.get_running_loop().create_future()
-        self._waiters[waiter] = position
-        self._start()
-        try:
-            async with asyncio.timeout(timeout_s):
-                await waiter
-        except TimeoutError:
-            pass
-        finally:
-            del self._waiters[waiter]
+        await self._waiters.wait_beyond(position, timeout_s, began=self._start)
 
     def moved_to(self, position: int) -> None:
         """The log reaches up to *position* at least."""
-        if position > self._known:
-            self._known = position
-            self._wake()
+        self._waiters.moved_to(position)
 
     def looked(self, head: int) -> None:
         """Somebody has just asked and found *head*: the regular question can wait."""
@@ -61,16 +47,10 @@ class Watcher:
 
     async def close(self) -> None:
         """Send everybody home and end the task."""
-        self._closed = True
-        self._wake()
+        self._waiters.close()
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
-
-    def _wake(self) -> None:
-        for waiter, position in self._waiters.items():
-            if not waiter.done() and (self._closed or self._known > position):
-                waiter.set_result(None)
 
     def _start(self) -> None:
         if self._task is None or self._task.done():
