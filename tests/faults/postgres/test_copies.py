@@ -49,7 +49,7 @@ async def test_a_dump_that_is_restored_into_a_new_server_is_the_same_log(
     await fill(cluster.url(), cluster.url(), "a", "b", "c")
     dump = cluster.folder / "dump"
     cluster.run("pg_dump", "-Fc", "-f", dump, cluster.url())
-    others.append(new := Cluster())
+    others.append(new := Cluster(cluster.version))
     new.make()
     new.start()
     new.run("pg_restore", "-d", new.url(), dump)
