@@ -22,12 +22,12 @@ from diptych.read.follower import Follower, why_no_place
 from diptych.read.projection import AnyProjection, checked
 from diptych.read.projector import projector, table_names
 from diptych.read.rebuild import drop_all_but, prepare, rebuild
-from diptych.read.runner import Runner
+from diptych.read.runner import Runner, back_off_s
 from diptych.read.wait import Reached, Watcher
 
 _logger = logging.getLogger("diptych.projection")
 
-PREPARE_AGAIN_S = 5.0
+AGAIN_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,10 +161,14 @@ class ReadModelSynchronizer:
 
     async def _keep(self, projection: AnyProjection) -> None:
         """Run the served generation; when a rebuild replaced it, the next one."""
+        tries = 0
         while not self._stop.is_set():
             of = await self._prepare(projection)
             if of is None:
+                await self._pause(back_off_s(tries))
+                tries += 1
                 continue
+            tries = 0
             follower = Follower(self._event_store, self._read_db, projection, of, self.watcher, publish=True)
             runner = self._runners[projection.name] = Runner(follower)
             if self._stop.is_set():  # while it was being prepared
@@ -174,7 +178,7 @@ class ReadModelSynchronizer:
             except Exception as error:  # whatever it is, the others go on
                 _logger.exception("projection %s ended", projection.name)
                 self._unprepared[projection.name] = f"{type(error).__name__}: {error}"
-                await self._pause()
+                await self._pause(AGAIN_S)
 
     async def _prepare(self, projection: AnyProjection) -> Generation | None:
         try:
@@ -184,15 +188,15 @@ class ReadModelSynchronizer:
         except Exception as error:
             _logger.exception("projection %s can't start", projection.name)
             self._unprepared[projection.name] = f"{type(error).__name__}: {error}"
+            await self._pause(AGAIN_S)
         else:
             self._unprepared.pop(projection.name, None)
             return of
-        await self._pause()
         return None
 
-    async def _pause(self) -> None:
+    async def _pause(self, seconds: float) -> None:
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._stop.wait(), PREPARE_AGAIN_S)
+            await asyncio.wait_for(self._stop.wait(), seconds)
 
     def _find(self, name: str) -> AnyProjection:
         if name not in self._projections:
