@@ -1,0 +1,155 @@
+"""The command line, as a person and as a program use it."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import apsw
+import msgspec
+import pytest
+from tests.faults.test_cancellation import place
+from tests.serving import environment
+from typer.testing import CliRunner
+
+from diptych.edge.cli.commands import cli
+from orders.app import app
+
+APP = ["--app", "orders.app:app"]
+
+
+@pytest.fixture
+def urls(tmp_path: Path) -> list[str]:
+    """Options that name two databases."""
+    return ["--log", f"sqlite:///{tmp_path}/log.db", "--read", f"sqlite:///{tmp_path}/read.db"]
+
+
+async def an_order(urls: list[str]) -> None:
+    async with app.open(urls[1], urls[3]) as running:
+        await place(running, "a")
+        await running.caught_up()
+
+
+def told(*command: str, code: int = 0) -> str:
+    result = CliRunner().invoke(cli, command)
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def test_init_makes_both_databases_and_keeps_what_is_there(urls: list[str]) -> None:
+    first = msgspec.json.decode(told("init", *APP, *urls, "--json"))
+
+    assert first == msgspec.json.decode(told("init", *APP, *urls, "--json"))
+    assert (first["incarnation"], first["head"]) == (1, 0)
+    assert first["log"] in told("init", *APP, *urls)
+
+
+def test_status_tells_how_each_projection_is_doing(urls: list[str]) -> None:
+    asyncio.run(an_order(urls))
+
+    statuses = msgspec.json.decode(told("status", *APP, *urls, "--json"))
+
+    assert {each["name"]: (each["state"], each["served"]) for each in statuses} == {
+        "orders": ("running", True),
+        "sales_by_day": ("running", True),
+    }
+    assert "sales_by_day" in told("status", *APP, *urls)
+
+
+def test_status_fails_where_a_projection_stands_still(urls: list[str]) -> None:
+    asyncio.run(an_order(urls))
+    with sqlite(urls[3]) as read:
+        read.execute("UPDATE diptych_checkpoint SET state = 'faulted', error = 'a bug', since = 1")
+
+    assert "a bug" in told("status", *APP, *urls, "--json", code=1)
+    assert "faulted" in told("status", *APP, *urls, code=1)
+
+
+def test_a_log_that_was_put_back_gets_its_new_identity(urls: list[str]) -> None:
+    asyncio.run(an_order(urls))
+
+    restored = msgspec.json.decode(told("log", "restored", *urls, "--json"))
+    adopted = msgspec.json.decode(told("log", "adopt", *urls, "--json"))
+
+    assert (restored["incarnation"], adopted["incarnation"]) == (2, 1)
+    assert restored["kept"] == adopted["kept"] == ["orders 1.1", "sales_by_day 1.1"]
+    assert restored["log"] != adopted["log"]
+
+
+def test_a_schema_is_locked_and_checked_against_the_log_too(urls: list[str], tmp_path: Path) -> None:
+    asyncio.run(an_order(urls))
+    lock = str(tmp_path / "events.lock.json")
+    told("schema", "lock", *APP, lock)
+
+    assert msgspec.json.decode(told("schema", "check", *APP, lock, *urls[:2], "--json")) == {"OrderPlaced 1": 1}
+
+    Path(lock).write_text(Path(lock).read_text().replace('"OrderShipped"', '"OrderSent"'))
+    done = diptych("schema", "check", *APP, lock)
+    assert done.returncode == 1
+    assert "SchemaChanged: " in done.stderr
+    assert "OrderSent is gone" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_settings_are_shown_with_where_they_come_from_and_without_passwords() -> None:
+    shown = diptych(
+        "config", "show", *APP, "--json", DIPTYCH_LOG_URL="postgresql://ann:secret@host/shop", DIPTYCH_READ_URL=""
+    )
+
+    assert msgspec.json.decode(shown.stdout) == {
+        "app": {"value": "orders.app:app", "from": "commandline"},
+        "log": {"value": "postgresql://ann@host/shop", "from": "environment"},
+        "read": {"value": "sqlite:///data/read.db", "from": "default"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("app", "why"),
+    [
+        ("orders", "names no application"),
+        ("nowhere:app", "no module 'nowhere' here"),
+        ("orders.app:nothing", "has no 'nothing'"),
+        ("orders.app:ROUTES", "is a dict, not a Diptych application"),
+    ],
+)
+def test_an_application_that_is_none_is_a_wrong_use(app: str, why: str, urls: list[str]) -> None:
+    assert why in " ".join(told("status", "--app", app, *urls, code=2).replace("│", " ").split())
+
+
+def test_a_database_that_is_none_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("no database" * 100)
+
+    done = diptych("status", *APP, "--log", f"sqlite:///{tmp_path}/text", "--read", f"sqlite:///{tmp_path}/read.db")
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("BadDatabase: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_look_makes_nothing(tmp_path: Path) -> None:
+    log = f"sqlite:///{tmp_path}/log.db"
+    for command in (["status", *APP, "--log", log], ["log", "restored", "--log", log], ["log", "adopt", "--log", log]):
+        done = diptych(*command)
+        assert done.returncode == 1
+        assert f"nothing is at {tmp_path}/log.db" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def diptych(*command: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+    """The command in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-c", "from diptych.edge.cli import main; main()", *command],
+        env=environment(**variables),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@contextmanager
+def sqlite(url: str) -> Iterator[apsw.Connection]:
+    connection = apsw.Connection(url.removeprefix("sqlite:///"))
+    yield connection
+    connection.close()
