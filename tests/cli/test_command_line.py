@@ -5,18 +5,24 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 import apsw
 import msgspec
 import pytest
 from tests.faults.test_cancellation import place
+from tests.faults.waiting import until
 from tests.serving import environment
 from typer.testing import CliRunner
 
 from diptych.edge.cli.commands import cli
+from diptych.log import open_store
 from orders.app import app
+from orders.events import OrderShipped
 
+DIPTYCH = [sys.executable, "-c", "from diptych.edge.cli import main; main()"]
 APP = ["--app", "orders.app:app"]
 
 
@@ -137,10 +143,38 @@ def test_a_look_makes_nothing(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+async def test_a_worker_follows_what_others_append_until_it_is_told_to_stop(urls: list[str]) -> None:
+    async with open_store(urls[1], app.events) as event_store:
+        worker = await asyncio.create_subprocess_exec(
+            *DIPTYCH, "worker", *APP, *urls, env=environment(), stdout=subprocess.PIPE
+        )
+        try:
+            assert worker.stdout is not None
+            assert await worker.stdout.readline() == b"following with orders, sales_by_day\n"
+            shipped = [OrderShipped(order_id="x", shipped_on=date(2026, 1, 1))]
+            await event_store.append_events(stream_id="Order-x", stream_type="Order", events=shipped)
+            await until(lambda: all(each["checkpoint"] == 1 for each in statuses(urls)), "it doesn't follow")
+            assert {f"/{worker.pid}/" in each["owner"] for each in statuses(urls)} == {True}
+
+            worker.terminate()
+            assert await asyncio.wait_for(worker.wait(), 30) == 0
+            assert {each["owner"] for each in statuses(urls)} == {None}
+        finally:
+            if worker.returncode is None:
+                worker.kill()
+                await worker.wait()
+
+
+def statuses(urls: list[str]) -> list[dict[str, Any]]:
+    """What `status` says, from a process of its own."""
+    found: list[dict[str, Any]] = msgspec.json.decode(diptych("status", *APP, *urls, "--json").stdout)
+    return found
+
+
 def diptych(*command: str, **variables: str) -> "subprocess.CompletedProcess[str]":
     """The command in a process of its own."""
     return subprocess.run(
-        [sys.executable, "-c", "from diptych.edge.cli import main; main()", *command],
+        [*DIPTYCH, *command],
         env=environment(**variables),
         capture_output=True,
         text=True,

@@ -5,6 +5,7 @@ Exit codes: 0 done and well; 1 something is wrong, and the message says what; 2 
 """
 
 import asyncio
+import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -56,6 +57,12 @@ def init(app: App, log: Log = LOG_URL, read: Read = READ_URL, json: Json = False
             return {"log": identity.log_id, "incarnation": identity.incarnation, "head": await event_store.head()}
 
     print_facts(asyncio.run(make()), as_json=json)
+
+
+@cli.command()
+def worker(app: App, log: Log = LOG_URL, read: Read = READ_URL) -> None:
+    """Keep the read models in step, and serve nothing, until SIGTERM or SIGINT."""
+    asyncio.run(_work(application(app), log, read))
 
 
 @cli.command()
@@ -120,6 +127,16 @@ def show(context: typer.Context, app: App = "", log: Log = LOG_URL, read: Read =
         print_json({name: {"value": value, "from": where[name]} for name, value in given.items()})
     else:
         print_facts({name: f"{value or 'none'}  ({where[name]})" for name, value in given.items()}, as_json=False)
+
+
+async def _work(app: Diptych, log: str, read: str) -> None:
+    told_to_stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, told_to_stop.set)
+    async with app.open(log, read):
+        sys.stdout.write(f"following with {', '.join(each.name for each in app.projections) or 'no projection'}\n")
+        sys.stdout.flush()
+        await told_to_stop.wait()
 
 
 async def _status(app: Diptych, log: str, read: str) -> Sequence[ProjectionStatus]:
