@@ -14,6 +14,7 @@ from diptych import ANY, NO_STREAM, EventStore, Misuse, Unavailable, WrongVersio
 from diptych.store.port import Expect, Outcome
 from diptych.store.postgres import Limits, open_postgres
 from diptych.store.postgres.batch import lists
+from diptych.store.postgres.writer import Writer
 from diptych.testing.conformance.case import an_append, event, everything, to
 
 
@@ -130,6 +131,22 @@ async def test_one_poisonous_append_among_200_fails_alone(cluster: Cluster, stre
         assert isinstance(refused, Misuse)
         assert [answer for answer in answers if isinstance(answer, BaseException)] == []
         assert len(await everything(store)) == 200
+
+
+async def test_an_error_nobody_foresaw_answers_its_callers_and_stops_nobody(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(*_: object) -> None:
+        raise RuntimeError("nobody foresaw this")
+
+    async with open_postgres(cluster.url()) as store:
+        with monkeypatch.context() as broken:
+            broken.setattr(Writer, "_send_by", fails)
+            for number in range(3):  # more than there are connections
+                with pytest.raises(RuntimeError, match="nobody foresaw"):
+                    await store.append(an_append(to(f"Order-{number}")))
+
+        await store.append(an_append(to("Order-9")))
 
 
 async def test_appends_cancelled_at_random_moments_are_whole_or_absent(cluster: Cluster) -> None:

@@ -12,6 +12,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from diptych.errors import Unavailable
 from diptych.store.port import Append, Outcome
 from diptych.store.postgres.appender import Appender
 from diptych.store.postgres.batch import without_repeats
@@ -84,17 +85,26 @@ class Writer:
                 passed = True
                 self._appended()
 
+        try:
+            await self._send_by(appender, part, appended)
+        except BaseException as error:  # whatever it is, nobody waits for ever
+            for waiting in part:
+                waiting.settle(error if isinstance(error, Exception) else Unavailable("the log is closing"))
+            raise
+        finally:
+            self._unanswered -= len(part)
+            self._free.append(appender)
+            appended()
+            self._send_next()
+
+    async def _send_by(self, appender: Appender, part: Sequence[Waiting], appended: Callable[[], None]) -> None:
         synchronous = len(part) == 1 and self._unanswered == 1 and self._is_alone
         sent = await appender.send([waiting.append for waiting in part], synchronous=synchronous, appended=appended)
         self._is_alone = sent.before == self._end
         self._end = max(self._end, sent.head)
         self._answer(part, sent.answers)
-        self._free.append(appender)
-        appended()
-        self._send_next()
 
     def _answer(self, part: Sequence[Waiting], answers: Sequence[Answer]) -> None:
-        self._unanswered -= len(part)
         self._moved_to(max((answer.position for answer in answers if isinstance(answer, Outcome)), default=0))
         for waiting, answer in zip(part, answers, strict=True):
             waiting.settle(answer)
