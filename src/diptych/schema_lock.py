@@ -100,20 +100,20 @@ def _event(name: str, old: Any, new: Any | None) -> Iterator[str]:
 
 
 class _Schema:
-    """A JSON Schema, or a part of one, with the definitions that it refers to; `recurs` if it is inside itself."""
+    """A JSON Schema or a part of one; *way* has the pairs that were compared on the way to it."""
 
-    def __init__(self, whole: Any, part: Any | None = None, way: frozenset[str] = frozenset()) -> None:
-        self._whole = whole
+    def __init__(self, whole: Any, part: Any | None = None, way: frozenset[tuple[int, int]] = frozenset()) -> None:
+        self._whole, self.way = whole, way
         part = whole if part is None else part
-        self.recurs = part.get("$ref") in way
         while "$ref" in part:
-            way |= {part["$ref"]}
             part = whole["$defs"][part["$ref"].rpartition("/")[2]]
-        self._way = way
         self.part: dict[str, Any] = part
 
     def at(self, part: Any) -> "_Schema":
-        return _Schema(self._whole, part, self._way)
+        return _Schema(self._whole, part, self.way)
+
+    def on_the_way(self, pair: tuple[int, int]) -> "_Schema":
+        return _Schema(self._whole, self.part, self.way | {pair})
 
     @property
     def variants(self) -> "list[_Schema]":
@@ -139,8 +139,6 @@ _ANYTHING: dict[str, Any] = {}
 
 def _shape(old: _Schema, new: _Schema, path: str) -> Iterator[str]:
     """What was written as *old* and can't be read as *new*."""
-    if old.recurs and new.recurs:  # both were here before
-        return
     for variant in old.variants:
         problems = [list(_one(variant, candidate, path)) for candidate in new.variants]
         if all(problems):
@@ -148,8 +146,13 @@ def _shape(old: _Schema, new: _Schema, path: str) -> Iterator[str]:
 
 
 def _one(old: _Schema, new: _Schema, path: str) -> Iterator[str]:
-    if new.part == _ANYTHING:
+    pair = id(old.part), id(new.part)
+    if new.part == _ANYTHING or pair in old.way:  # the latter of a class that has itself inside
         return
+    yield from _compared(old.on_the_way(pair), new, path)
+
+
+def _compared(old: _Schema, new: _Schema, path: str) -> Iterator[str]:
     if not _is_read_as(old, new):
         yield f"{path} was {_told(old)} and is {_told(new)}: {CURE}"
         return

@@ -81,6 +81,28 @@ class Shut(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     a: int
 
 
+class Node(msgspec.Struct, frozen=True):
+    next: "Node | None" = None
+
+
+class Outer(msgspec.Struct, frozen=True):
+    inner: list["Turned"]
+
+
+class Turned(msgspec.Struct, frozen=True):
+    value: int
+    outer: list[Outer]
+
+
+class Wrapped(msgspec.Struct, frozen=True):
+    inner: list["Looped"]
+
+
+class Looped(msgspec.Struct, frozen=True):
+    value: int
+    outer: list["Looped"]
+
+
 class Tree(msgspec.Struct, frozen=True):
     branches: list["Tree"]
 
@@ -134,6 +156,13 @@ CHANGES: list[tuple[Callable[[], type[Event]], dict[str, Any], Callable[[], type
     (lambda: event({"i": dict[str, int]}), {"i": {"a": 1}}, lambda: event({"i": dict[int, int]}), "(its keys) was"),
     (lambda: event({"i": dict[int, int]}), {"i": {1: 1}}, lambda: event({"i": dict[str, int]}), None),
     (lambda: event({"i": Inner}), {"i": Inner(1)}, lambda: event({"i": dict[str, str]}), "i.a was integer"),
+    (lambda: event({"i": Node}), {"i": Node(Node())}, lambda: event({"i": Node, "n": int}, {"n": 1}), None),
+    (
+        lambda: event({"i": Outer}),
+        {"i": Outer([Turned(1, [Outer([])])])},
+        lambda: event({"i": Wrapped}),
+        "value is new",
+    ),
     (lambda: event({"i": Tree}), {"i": Tree([Tree([])])}, lambda: event({"i": Tree, "n": int}, {"n": 1}), None),
 ]
 

@@ -173,7 +173,8 @@ class UtcTime(TypeDecorator[datetime]):
             return None
         if value.tzinfo is None:
             raise ValueError(f"{value} has no time zone: use an aware one, datetime.now(UTC)")
-        return microseconds(value) if dialect.name == "sqlite" else value
+        instant = value.astimezone(UTC)  # which fails where it is beyond the years that there are
+        return microseconds(instant) if dialect.name == "sqlite" else instant
 
     def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
         """The value again."""

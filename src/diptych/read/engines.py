@@ -97,6 +97,8 @@ def _sqlite(path: Path) -> Engines:
 
 async def _user_version(connection: AsyncConnection) -> int:
     version: int = (await connection.exec_driver_sql("PRAGMA user_version")).scalar_one()
+    if version == 0 and (await connection.exec_driver_sql("SELECT count(*) FROM sqlite_schema")).scalar_one():
+        raise BadDatabase("the file is a SQLite database of something else: name another file for the read models")
     return version
 
 

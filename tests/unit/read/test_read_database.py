@@ -55,6 +55,19 @@ async def test_what_is_no_read_database_is_refused(tmp_path: Path) -> None:
     assert (tmp_path / "foreign.db").read_bytes() == before
 
 
+async def test_a_database_of_something_else_that_is_in_use_is_left_as_it_is(tmp_path: Path) -> None:
+    foreign = apsw.Connection(str(tmp_path / "foreign.db"))
+    foreign.execute("PRAGMA journal_mode = wal; CREATE TABLE theirs (a)").fetchall()
+
+    with pytest.raises(BadDatabase, match="of something else"):
+        async with open_read_db(f"sqlite:///{tmp_path}/foreign.db"):
+            pass
+
+    assert foreign.execute("SELECT name FROM sqlite_schema").fetchall() == [("theirs",)]
+    assert foreign.execute("PRAGMA user_version").get == foreign.execute("PRAGMA application_id").get == 0
+    foreign.close()
+
+
 async def test_a_file_that_is_exchanged_or_removed_while_it_is_open_is_noticed(tmp_path: Path) -> None:
     path, aside = tmp_path / "read.db", tmp_path / "aside.db"
     async with open_read_db(f"sqlite:///{path}") as read_db:

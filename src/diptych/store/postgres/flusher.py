@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from diptych.store.postgres.connection import Line, is_away, pause
+from diptych.store.postgres.connection import Line, Server, is_away, pause
 from diptych.store.statements import statements
 
 _FLUSH = statements("postgres")["flush"]
@@ -45,11 +45,11 @@ class _Asked:
 class Flusher:
     """The connection for flushes; a flush that is asked for while one is under way is part of the next one."""
 
-    def __init__(self, line: Line, patience_s: float) -> None:
-        self._line, self._patience_s = line, patience_s
+    def __init__(self, server: Server, patience_s: float) -> None:
+        self._server, self._line, self._patience_s = server, Line(server, patience_s), patience_s
         self._asked: list[_Asked] = []
         self._task: asyncio.Task[None] | None = None
-        self.durable_up_to: int = 0
+        self._durable_up_to = self._connections = 0
 
     async def flush(self, witness: Witness) -> bool:
         """
@@ -64,9 +64,16 @@ class Flusher:
             self._task = asyncio.create_task(self._work(), name="diptych-log-flusher")
         return await asked.answer
 
+    @property
+    def durable_up_to(self) -> int:
+        """Everything up to this position is synced; 0 where a new connection may lead to another server."""
+        if self._connections != self._server.connections:
+            self._connections, self._durable_up_to = self._server.connections, 0
+        return self._durable_up_to
+
     def heard_of(self, position: int) -> None:
         """The server says that everything up to a position is synced."""
-        self.durable_up_to = max(self.durable_up_to, position)
+        self._durable_up_to = max(self.durable_up_to, position)
 
     async def close(self) -> None:
         """Finish what is asked, and let go of the connection."""
@@ -107,7 +114,7 @@ class Flusher:
     def _settle(self, asked: Sequence[_Asked], *, there: bool) -> None:
         for each in asked:
             if there:
-                self.durable_up_to = max(self.durable_up_to, *each.witness.positions, 0)
+                self.heard_of(max(each.witness.positions, default=0))
             if not each.answer.done():
                 each.answer.set_result(there)
 

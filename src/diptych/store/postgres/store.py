@@ -55,7 +55,7 @@ class PostgresStore(Store):
         """Inside a running event loop, and for that loop only."""
         self._server, self._identity = server, identity
         patience_s = limits.patience_s
-        self._flusher = Flusher(Line(server, patience_s), patience_s)
+        self._flusher = Flusher(server, patience_s)
         self._readers = Readers(server, self._flusher, patience_s)
         self._watcher = Watcher(server, f"diptych_{identity.log_id}", patience_s, self._readers.head)
         appenders = [Appender(server, patience_s) for _ in range(2 if server.prepared else 1)]

@@ -12,7 +12,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from diptych.errors import Unavailable
+from diptych.errors import OutcomeUnknown
 from diptych.store.port import Append, Outcome
 from diptych.store.postgres.appender import Appender
 from diptych.store.postgres.batch import without_repeats
@@ -87,9 +87,11 @@ class Writer:
 
         try:
             await self._send_by(appender, part, appended)
-        except BaseException as error:  # whatever it is, nobody waits for ever
+        except BaseException as error:  # whatever it is, nobody waits for ever; and it may have been stored
             for waiting in part:
-                waiting.settle(error if isinstance(error, Exception) else Unavailable("the log is closing"))
+                in_doubt = OutcomeUnknown(waiting.append.id)
+                in_doubt.__cause__ = error
+                waiting.settle(in_doubt)
             raise
         finally:
             self._unanswered -= len(part)

@@ -1,7 +1,7 @@
 """Rows of every type, written and read through the engine's own statements."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta, timezone
 from decimal import Decimal, localcontext
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -54,13 +54,14 @@ class Rows(ThingsCase):
             {"parts": (Part("a\0", Decimal(1)),)},
             {"parts": (Part("a", Decimal("NaN")),)},
             {"made_at": datetime(2026, 1, 1)},  # noqa: DTZ001
+            {"made_at": datetime.max.replace(tzinfo=timezone(timedelta(hours=-5)))},
             {"at": time(12, tzinfo=UTC)},
         ],
     )
     async def test_a_value_that_not_every_database_can_hold_is_refused(
         self, things: Things, value: dict[str, Any]
     ) -> None:
-        with pytest.raises((NotStorable, ValueError)):
+        with pytest.raises((NotStorable, ValueError, OverflowError)):
             await things.put(replace(thing("a"), **value))
 
         assert await things.model.get("a") is None
