@@ -217,11 +217,17 @@ class EventStore:
                     await self._stand_on(position, last_id)
             for event in self._decoded(page.events):
                 yield event
+            if page.through != position:
+                position, last_id = page.through, await self._id_at(page)
             if len(page.events) < READ_LIMIT:
-                await self.store.wait_beyond(page.through, SUBSCRIPTION_POLL_S)
-            ends_there = bool(page.events) and page.events[-1].position == page.through
-            last_id = page.events[-1].id if ends_there else last_id if page.through == position else ""
-            position = page.through
+                await self.store.wait_beyond(position, SUBSCRIPTION_POLL_S)
+
+    async def _id_at(self, page: Page) -> str:
+        """The id of the event that a page reaches up to, whether it was asked for or not."""
+        if page.events and page.events[-1].position == page.through:
+            return page.events[-1].id
+        there = await self.store.event_at(page.through)
+        return there.id if there else ""
 
     async def _stand_on(self, position: int, id: str) -> None:
         """Insist that a subscription's place is still in the log; *id* is of the event there, "" if unknown."""
