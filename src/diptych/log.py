@@ -218,16 +218,9 @@ class EventStore:
             for event in self._decoded(page.events):
                 yield event
             if page.through != position:
-                position, last_id = page.through, await self._id_at(page)
+                position, last_id = page.through, await self.id_at(page)
             if len(page.events) < READ_LIMIT:
                 await self.store.wait_beyond(position, SUBSCRIPTION_POLL_S)
-
-    async def _id_at(self, page: Page) -> str:
-        """The id of the event that a page reaches up to, whether it was asked for or not."""
-        if page.events and page.events[-1].position == page.through:
-            return page.events[-1].id
-        there = await self.store.event_at(page.through)
-        return there.id if there else ""
 
     async def _stand_on(self, position: int, id: str) -> None:
         """Insist that a subscription's place is still in the log; *id* is of the event there, "" if unknown."""
@@ -242,6 +235,13 @@ class EventStore:
     async def page(self, after: int, *, limit: int, types: Collection[str] = (), durable: bool = True) -> Page:
         """Stored events for a follower that decodes them itself, and how far it has seen the log."""
         return await self.store.read(after, limit=limit, types=types, durable=durable)
+
+    async def id_at(self, page: Page) -> str:
+        """The id of the event that a page reaches up to, whether it was asked for or not."""
+        if page.events and page.events[-1].position == page.through:
+            return page.events[-1].id
+        there = await self.store.event_at(page.through)
+        return there.id if there else ""
 
     async def head(self) -> int:
         """The highest position in the log; 0 while it is empty."""

@@ -105,7 +105,7 @@ class Follower:
         """Write a batch's effect and its checkpoint, or nothing at all."""
         held = self._owned()
         events = self._decoded(page)
-        event_id = await self._id_at(page)
+        event_id = await self._event_store.id_at(page)
         async with self._read_db.begin() as connection:
             await checkpoint.fence(connection, held)
             if events:
@@ -198,12 +198,6 @@ class Follower:
                 if isinstance(event.data, RawEvent):
                     codec.require(event)
             return events
-
-    async def _id_at(self, page: Page) -> str:
-        if page.events and page.events[-1].position == page.through:
-            return page.events[-1].id
-        there = await self._event_store.store.event_at(page.through)
-        return there.id if there else ""
 
 
 async def why_no_place(event_store: EventStore, found: Checkpoint) -> str | None:

@@ -79,15 +79,15 @@ async def rebuild(
     return new
 
 
-async def drop_all_but(read_db: ReadDatabase, projection: AnyProjection, kept: Generation) -> None:
-    """Remove every other generation of a version, those too that an earlier crash left behind."""
+async def drop_before(read_db: ReadDatabase, projection: AnyProjection, kept: Generation) -> None:
+    """Remove every earlier generation of a version; a later one is somebody's next."""
     if not await read_db.snapshots_end(SNAPSHOTS_S):
         _logger.warning("what %s served before is still read: its tables stay until the next rebuild", projection.name)
         return
     async with read_db.snapshot() as connection:
         every = [each.of for each in await checkpoint.all_of(connection)]
     for of in every:
-        if of != kept and (of.projection, of.version) == (kept.projection, kept.version):
+        if kept.follows(of):
             await drop(read_db, of)
 
 

@@ -21,7 +21,7 @@ from diptych.read.database import ReadDatabase
 from diptych.read.follower import Follower, why_no_place
 from diptych.read.projection import AnyProjection, checked
 from diptych.read.projector import projector, table_names
-from diptych.read.rebuild import drop_all_but, prepare, rebuild
+from diptych.read.rebuild import drop_before, prepare, rebuild
 from diptych.read.runner import Runner, back_off_s
 from diptych.read.wait import Reached, Watcher
 
@@ -121,7 +121,7 @@ class ReadModelSynchronizer:
         built = await rebuild(self._event_store, self._read_db, projection, self.watcher)
         if name in self._runners:
             self._runners[name].stop()
-        await drop_all_but(self._read_db, projection, built)
+        await drop_before(self._read_db, projection, built)
 
     async def wait_for(self, projection: str, position: int, timeout: float = 2.0) -> Reached:
         """

@@ -24,10 +24,10 @@ from diptych.log import open_store
 from diptych.read.database import open_read_db
 from diptych.read.identity import Mended, log_adopt, log_restored
 from diptych.read.synchronizer import ProjectionStatus, ReadModelSynchronizer
+from diptych.read.wait import FINAL
 from diptych.schema_lock import check_lock, check_log, write_lock
 
 WATCH_S = 1.0
-STANDING_STILL = ("faulted", "needs newer code", "rewound")
 
 cli: typer.Typer = typer.Typer(help="Look after a Diptych application.", no_args_is_help=True, add_completion=False)
 schema: typer.Typer = typer.Typer(help="The shapes of stored events, locked in a file.", no_args_is_help=True)
@@ -80,7 +80,7 @@ def status(
         print_json(status_json(statuses))
     else:
         Console().print(status_table(statuses))
-    raise typer.Exit(1 if any(each.state in STANDING_STILL for each in statuses) else 0)
+    raise typer.Exit(1 if any(each.state in FINAL for each in statuses) else 0)
 
 
 @schema.command("lock")
