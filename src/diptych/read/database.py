@@ -17,7 +17,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from diptych.errors import BadDatabase, Unavailable
-from diptych.read.engines import Engines, engines_for
+from diptych.read.cancellation import to_its_end
+from diptych.read.engines import PATIENCE_S, Engines, engines_for
 from diptych.store.location import Place
 
 SCHEMA_VERSION = 1
@@ -112,11 +113,16 @@ class ReadDatabase:
             try:
                 yield connection
             finally:
-                await asyncio.shield(connection.close())
+                await to_its_end(connection.close(), patience_s=PATIENCE_S)
 
     async def _connection(self, engine: AsyncEngine) -> AsyncConnection:
+        opening = asyncio.ensure_future(engine.connect())
         try:
-            return await engine.connect()
+            return await to_its_end(opening)
+        except asyncio.CancelledError:
+            if not opening.cancelled() and opening.exception() is None:
+                await opening.result().close()
+            raise
         except OSError as error:  # on the way to a server; one in a handler of a projection is its own affair
             raise self._away(error) from error
 

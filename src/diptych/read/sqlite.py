@@ -23,6 +23,7 @@ from sqlalchemy.dialects.sqlite.base import SQLiteDialect
 from sqlalchemy.util import await_
 
 from diptych.errors import BadDatabase
+from diptych.read.cancellation import to_its_end
 
 T = TypeVar("T")
 
@@ -179,7 +180,8 @@ class Connection:
     def run(self, work: Callable[[], T]) -> T:
         """Do something in the connection's thread and wait for it, as a greenlet."""
         try:
-            return await_(_uncancelled(self._thread.run(work)))
+            # Nobody else may use the connection until the thread is done with it.
+            return await_(to_its_end(self._thread.run(work)))
         except apsw.Error as error:
             raise translated(error) from error
 
@@ -372,13 +374,3 @@ def _execute_many(
 ) -> tuple[Any, list[Any], int, int]:
     raw.executemany(statement, parameters)
     return None, [], -1, raw.last_insert_rowid()
-
-
-async def _uncancelled(future: "asyncio.Future[T]") -> T:
-    """The thread's answer, also if the caller is cancelled meanwhile: nobody else may use the connection until then."""
-    try:
-        return await asyncio.shield(future)
-    except asyncio.CancelledError:
-        await asyncio.wait([future])
-        future.exception()  # what came of it is of no interest any more
-        raise

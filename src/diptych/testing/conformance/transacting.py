@@ -1,7 +1,11 @@
 """Transactions are whole, snapshots see one moment, and whoever leaves takes nothing along."""
 
 import asyncio
+import gc
+import warnings
 from contextlib import suppress
+from pathlib import Path
+from random import Random
 
 import pytest
 from sqlalchemy import text
@@ -57,6 +61,25 @@ class Transacting(ReadDatabaseCase):
 
         assert await numbers_in(numbered) == [2]
 
+    def test_whoever_is_cancelled_at_any_moment_leaves_no_connection_open(self, tmp_path: Path) -> None:
+        random = Random(7)
+
+        async def look_and_leave() -> None:
+            async with self.open_read_db(tmp_path) as read_db:
+                for longest_s in (0.03, 0.002):  # the first one connects, the second one finds a connection
+                    looking = asyncio.create_task(look(read_db))
+                    await asyncio.wait([looking], timeout=random.uniform(0, longest_s))
+                    looking.cancel()
+                    await asyncio.wait([looking])
+
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always", ResourceWarning)
+            for _ in range(40):
+                asyncio.run(look_and_leave())
+                gc.collect()
+
+        assert [str(each.message) for each in warned] == []
+
     async def test_a_snapshot_sees_nothing_of_what_is_not_committed_or_came_later(self, numbered: ReadDatabase) -> None:
         async with numbered.begin() as connection:
             await connection.execute(INSERT, {"a": 1})
@@ -69,6 +92,12 @@ class Transacting(ReadDatabaseCase):
 
     async def test_more_readers_than_connections_wait_their_turn(self, numbered: ReadDatabase) -> None:
         assert await asyncio.gather(*(numbers_in(numbered) for _ in range(100))) == [[]] * 100
+
+
+async def look(read_db: ReadDatabase) -> None:
+    """Open a snapshot and close it."""
+    async with read_db.acquire():
+        return
 
 
 async def numbers_in(read_db: ReadDatabase) -> list[int]:
