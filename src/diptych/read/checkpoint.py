@@ -1,34 +1,30 @@
 """
 Keep the bookkeeping of projections in the read database, beside their effects.
 
-One row per generation holds its checkpoint, its owner's lease and the epoch. A
-batch begins with the fence: whoever lost the ownership changes no row there,
-and so can't write (P6).
+One row per generation, or per partition of one, holds its checkpoint, its owner's
+lease and the epoch. A batch begins with the fence: whoever lost the ownership
+changes no row there, and so can't write (P6).
 """
 
 import os
 import socket
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from hashlib import blake2b
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import msgspec
-from sqlalchemy import BigInteger, RowMapping, TextClause, bindparam, text
+from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from diptych.read import sql
 from diptych.store.port import LogIdentity
 
 LEASE_S = 5.0
 LEASE_US = int(LEASE_S * 1_000_000)
-_NUMBERS = (
-    "version", "generation", "old", "position", "through", "incarnation", "epoch", "lease_us", "error_position",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +74,19 @@ class Plan:
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
     """
-    A row of the bookkeeping.
+    A row of the bookkeeping: one partition of a generation.
 
-    `position` is the last that was applied, `event_id` that of the event there
-    ("" if unknown). `lease_until` and `since` are in microseconds since 1970.
+    Times are in microseconds since 1970, by the database's clock.
+
+    Attributes:
+        position: The last that was applied; `event_id` is that of the event there ("" if unknown).
+        lease_until: Until when its owner owns it; without an owner, since when it has none.
+        error: Why it stopped: at `error_position`, an event of `error_type`, since `since`.
+        parked_at: The lowest position that is parked; None if nothing is.
+        head: The head of the log as its owner saw it at `seen_at`.
+        behind_since: When the oldest event was recorded that is not applied yet; None at the head.
+        rate: Events applied a second, of late.
+        kept_until: For a generation that was replaced: until when it is kept in step.
     """
 
     of: Generation
@@ -96,10 +101,49 @@ class Checkpoint:
     error_position: int | None
     since: int | None
     served: bool = False
+    partition: int = 0
+    paused: bool = False
+    error_event_id: str | None = None
+    error_type: str | None = None
+    parked_at: int | None = None
+    head: int = 0
+    seen_at: int | None = None
+    behind_since: int | None = None
+    rate: float = 0.0
+    kept_until: int | None = None
+
+    def parameters(self, **more: Any) -> dict[str, Any]:
+        """Its key as statement parameters, with *more* of them."""
+        return self.of.parameters(partition=self.partition, **more)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """How the log looked to the owner of a batch; see `Checkpoint`."""
+
+    head: int
+    behind_since: int | None = None
+    rate: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a projection stopped, and at which event, if it was at one."""
+
+    state: str
+    error: str
+    position: int | None = None
+    event_id: str | None = None
+    type: str | None = None
+    recorded_at: int | None = None
 
 
 class FencedOut(Exception):
     """Another owner took the projection over; this one must stop writing."""
+
+
+class Paused(Exception):
+    """Somebody paused the projection; nothing is applied until it is resumed."""
 
 
 @cache
@@ -136,51 +180,56 @@ def is_gone(owner: str | None) -> bool:
     return False
 
 
-async def add(connection: AsyncConnection, of: Generation, log: LogIdentity, plan: Plan) -> bool:
-    """Begin the bookkeeping of a generation; False if it had begun before."""
+async def add(connection: AsyncConnection, of: Generation, log: LogIdentity, plan: Plan, *, partition: int = 0) -> bool:
+    """Begin the bookkeeping of a generation, or of one partition of it; False if it had begun before."""
     named = {"log_id": log.log_id, "incarnation": log.incarnation}
-    parameters = of.parameters(tables=plan.tables, code=plan.code, **named)
-    return await _change(connection, "checkpoint_add", parameters)
+    parameters = of.parameters(partition=partition, tables=plan.tables, code=plan.code, **named)
+    return await sql.change(connection, "checkpoint_add", parameters) == 1
 
 
-async def get(connection: AsyncConnection, of: Generation) -> Checkpoint | None:
-    """The bookkeeping of a generation."""
-    row = (await connection.execute(_statement(connection, "checkpoint_get"), of.parameters())).mappings().first()
+async def get(connection: AsyncConnection, of: Generation, *, partition: int = 0) -> Checkpoint | None:
+    """The bookkeeping of a generation, or of one partition of it."""
+    row = (await sql.rows(connection, "checkpoint_get", of.parameters(partition=partition))).first()
     return _checkpoint(row) if row else None
 
 
 async def plan(connection: AsyncConnection, of: Generation) -> Plan | None:
     """What a generation was built by."""
-    row = (await connection.execute(_statement(connection, "checkpoint_plan"), of.parameters())).mappings().first()
+    row = (await sql.rows(connection, "checkpoint_plan", of.parameters())).first()
     return Plan(row["tables"], row["code"]) if row else None
 
 
-async def hold(connection: AsyncConnection, of: Generation) -> Checkpoint | None:
-    """The bookkeeping of a generation, as it stays until the transaction ends."""
-    row = (await connection.execute(_statement(connection, "checkpoint_hold"), of.parameters())).mappings().first()
+async def hold(connection: AsyncConnection, of: Generation, *, partition: int = 0) -> Checkpoint | None:
+    """The bookkeeping of a generation, or of one partition of it, as it stays until the transaction ends."""
+    row = (await sql.rows(connection, "checkpoint_hold", of.parameters(partition=partition))).first()
     return _checkpoint(row) if row else None
 
 
 async def take_turns(connection: AsyncConnection, projection: str) -> None:
     """Wait for whoever else makes, drops or switches tables of a projection; they wait until the transaction ends."""
-    await connection.execute(_statement(connection, "turn"), {"projection": projection})
+    await sql.rows(connection, "turn", {"projection": projection})
 
 
 async def all_of(connection: AsyncConnection) -> list[Checkpoint]:
-    """The bookkeeping of every generation."""
-    rows = (await connection.execute(_statement(connection, "checkpoint_all"))).mappings()
-    return [_checkpoint(row) for row in rows]
+    """The bookkeeping of every generation, and of every partition of it."""
+    return [_checkpoint(row) for row in await sql.rows(connection, "checkpoint_all")]
 
 
-async def claim(connection: AsyncConnection, of: Generation, owner: str) -> Checkpoint | None:
-    """Become the owner; None while another's lease runs."""
-    before = await get(connection, of)
+async def now(connection: AsyncConnection) -> int:
+    """What time it is by the database's clock, in microseconds since 1970."""
+    time: int = (await sql.rows(connection, "now")).one()["now"]
+    return time
+
+
+async def claim(connection: AsyncConnection, of: Generation, owner: str, *, partition: int = 0) -> Checkpoint | None:
+    """Become the owner; None while another's lease runs, or a batch of another."""
+    before = await get(connection, of, partition=partition)
     if before is None:
         return None
     dead = before.owner if is_gone(before.owner) else owner
-    parameters = of.parameters(owner=owner, dead_owner=dead, lease_us=LEASE_US)
-    claimed = await _change(connection, "checkpoint_claim", parameters)
-    return await get(connection, of) if claimed else None
+    parameters = before.parameters(owner=owner, dead_owner=dead, lease_us=LEASE_US)
+    claimed = await sql.change(connection, "checkpoint_claim", parameters)
+    return await get(connection, of, partition=partition) if claimed else None
 
 
 async def fence(connection: AsyncConnection, held: Checkpoint) -> None:
@@ -189,101 +238,116 @@ async def fence(connection: AsyncConnection, held: Checkpoint) -> None:
 
     Raises:
         FencedOut: Another owner took over, or moved the checkpoint.
+        Paused: It was paused.
     """
-    parameters = held.of.parameters(position=held.position, epoch=held.epoch, lease_us=LEASE_US)
-    if not await _change(connection, "checkpoint_fence", parameters):
+    parameters = held.parameters(position=held.position, epoch=held.epoch, lease_us=LEASE_US)
+    if not await sql.change(connection, "checkpoint_fence", parameters):
+        found = await get(connection, held.of, partition=held.partition)
+        raise Paused if found and found.paused and found.epoch == held.epoch else FencedOut
+
+
+async def keep(connection: AsyncConnection, held: Checkpoint) -> None:
+    """
+    Extend the lease while nothing is applied.
+
+    Raises:
+        FencedOut: Another owner took over.
+    """
+    if not await sql.change(connection, "checkpoint_keep", held.parameters(epoch=held.epoch, lease_us=LEASE_US)):
         raise FencedOut
 
 
-async def advance(connection: AsyncConnection, held: Checkpoint, through: int, event_id: str) -> None:
+async def advance(
+    connection: AsyncConnection, held: Checkpoint, through: int, event_id: str, seen: Seen | None = None
+) -> None:
     """Move the checkpoint to *through*, in the transaction of what was applied."""
-    parameters = held.of.parameters(position=held.position, epoch=held.epoch, through=through, event_id=event_id)
-    if not await _change(connection, "checkpoint_advance", parameters):
+    seen = seen or Seen(through)
+    parameters = held.parameters(
+        position=held.position,
+        epoch=held.epoch,
+        through=through,
+        event_id=event_id,
+        head=seen.head,
+        behind_since=seen.behind_since,
+        rate=seen.rate,
+    )
+    if not await sql.change(connection, "checkpoint_advance", parameters):
         raise FencedOut
 
 
-async def fail(connection: AsyncConnection, held: Checkpoint, state: str, error: str, position: int | None) -> None:
+async def fail(connection: AsyncConnection, held: Checkpoint, failure: Failure) -> None:
     """
     Record that a projection stopped, and why.
 
     Raises:
         FencedOut: Another owner took it over.
     """
-    parameters = held.of.parameters(epoch=held.epoch, state=state, error=error, error_position=position)
-    if not await _change(connection, "checkpoint_fail", parameters):
+    parameters = held.parameters(
+        epoch=held.epoch,
+        state=failure.state,
+        error=failure.error,
+        error_position=failure.position,
+        error_event_id=failure.event_id,
+        error_type=failure.type,
+        behind_since=failure.recorded_at,
+    )
+    if not await sql.change(connection, "checkpoint_fail", parameters):
         raise FencedOut
 
 
 async def resume(connection: AsyncConnection, held: Checkpoint) -> None:
     """Forget why a projection stopped."""
-    await _change(connection, "checkpoint_resume", held.of.parameters(epoch=held.epoch))
+    await sql.change(connection, "checkpoint_resume", held.parameters(epoch=held.epoch))
 
 
 async def release(connection: AsyncConnection, held: Checkpoint) -> None:
     """Stop owning, so that another may take over at once."""
-    await _change(connection, "checkpoint_release", held.of.parameters(epoch=held.epoch))
+    await sql.change(connection, "checkpoint_release", held.parameters(epoch=held.epoch))
 
 
 async def restamp(connection: AsyncConnection, of: Generation, log: LogIdentity) -> None:
-    """Take a checkpoint along into another identity of its log."""
+    """Take a generation's checkpoints along into another identity of its log."""
     parameters = of.parameters(log_id=log.log_id, incarnation=log.incarnation)
-    await _change(connection, "checkpoint_restamp", parameters)
+    await sql.change(connection, "checkpoint_restamp", parameters)
 
 
 async def drop(connection: AsyncConnection, of: Generation) -> None:
-    """Forget a generation."""
-    await _change(connection, "checkpoint_drop", of.parameters())
+    """Forget a generation, all its partitions and what is parked of it."""
+    await sql.change(connection, "checkpoint_drop", of.parameters())
+    await sql.change(connection, "parked_drop", of.parameters())
 
 
 async def served(connection: AsyncConnection, projection: str, version: int) -> Checkpoint | None:
-    """The bookkeeping of the generation that answers queries, in the snapshot of the connection."""
-    statement = _statement(connection, "served_get")
-    row = (await connection.execute(statement, {"projection": projection, "version": version})).mappings().first()
+    """
+    The bookkeeping of the generation that answers queries, in the snapshot of the connection.
+
+    Of several partitions, that of the one furthest behind.
+    """
+    row = (await sql.rows(connection, "served_get", {"projection": projection, "version": version})).first()
     return _checkpoint(row) if row else None
 
 
 async def serve_first(connection: AsyncConnection, of: Generation) -> None:
     """Point queries at a generation, unless they are pointed at one already."""
-    await _change(connection, "served_first", of.parameters())
+    await sql.change(connection, "served_first", of.parameters())
 
 
 async def switch(connection: AsyncConnection, old: Generation, new: Generation) -> bool:
     """Point queries from the old generation to the new one; False where they aren't pointed at the old one."""
-    return await _change(connection, "served_switch", new.parameters(old=old.generation))
-
-
-async def _change(connection: AsyncConnection, name: str, parameters: Mapping[str, Any]) -> bool:
-    """Run a statement; whether it changed a row."""
-    result = await connection.execute(_statement(connection, name), parameters)
-    return result.rowcount == 1
-
-
-def _statement(connection: AsyncConnection, name: str) -> TextClause:
-    return _load(connection.dialect.name, name)
-
-
-@cache
-def _load(dialect: str, name: str) -> TextClause:
-    """A statement in its dialect's form where it has one; numbers are 64 bits wide for drivers that ask."""
-    folder = files("diptych.read") / "sql"
-    of_dialect = folder / dialect / f"{name}.sql"
-    statement = text((of_dialect if of_dialect.is_file() else folder / f"{name}.sql").read_text("utf-8"))
-    asked = statement.compile().params
-    return statement.bindparams(*(bindparam(number, type_=BigInteger) for number in _NUMBERS if number in asked))
+    return await sql.change(connection, "served_switch", new.parameters(old=old.generation)) == 1
 
 
 def _checkpoint(row: RowMapping) -> Checkpoint:
     return Checkpoint(
         Generation(row["projection"], row["version"], row["generation"]),
-        row["position"],
-        row["event_id"],
-        LogIdentity(row["log_id"], row["incarnation"]),
-        row["epoch"],
-        row["owner"],
-        row["lease_until"],
-        row["state"],
-        row["error"],
-        row["error_position"],
-        row["since"],
-        bool(row.get("served", False)),
+        log=LogIdentity(row["log_id"], row["incarnation"]),
+        paused=bool(row["paused"]),
+        served=bool(row.get("served", False)),
+        **{name: row[name] for name in _AS_THEY_ARE},
     )
+
+
+_AS_THEY_ARE = (
+    "position", "event_id", "epoch", "owner", "lease_until", "state", "error", "error_position", "since", "partition",
+    "error_event_id", "error_type", "parked_at", "head", "seen_at", "behind_since", "rate", "kept_until",
+)  # fmt: skip

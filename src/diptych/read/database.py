@@ -21,7 +21,7 @@ from diptych.read.cancellation import to_its_end
 from diptych.read.engines import PATIENCE_S, Engines, engines_for
 from diptych.store.location import Place
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MEMORY = "sqlite:///:memory:"
 _LOOK_AGAIN_S = 0.05
 

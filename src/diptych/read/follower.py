@@ -7,7 +7,7 @@ and skips nothing (P6). Only the owner of the lease can write.
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -17,7 +17,7 @@ from diptych.event import RawEvent, RecordedEvent
 from diptych.log import EventStore
 from diptych.read import checkpoint
 from diptych.read.batch import collector_paused
-from diptych.read.checkpoint import Checkpoint, FencedOut, Generation
+from diptych.read.checkpoint import Checkpoint, Failure, FencedOut, Generation
 from diptych.read.database import ReadDatabase
 from diptych.read.projection import AnyProjection, type_names
 from diptych.read.projector import Projector, projector
@@ -30,13 +30,6 @@ REPAIR = (
     "put the log back that it was built from; or, if this one is meant, say so with log_restored "
     "(log_adopt for a copy) and rebuild the projection"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Failure:
-    state: str
-    error: str
-    position: int | None
 
 
 class Follower:
@@ -127,13 +120,13 @@ class Follower:
             FencedOut: Another worker owns the projection, or a rebuild has replaced this generation.
         """
         async with self._read_db.begin() as connection:
-            await checkpoint.fence(connection, self._owned())
+            await checkpoint.keep(connection, self._owned())
 
     async def fail(self, state: str, error: str, position: int | None) -> None:
         """Record why this generation stopped, for everybody to see; what precedes the failure is served."""
         if self.held is None:
             return
-        failure = _Failure(state, error, position)
+        failure = Failure(state, error, position)
         try:
             await self._stop_at(self.held, failure, publish=self._publish_at is not None)
         except (Unavailable, FencedOut):
@@ -144,9 +137,9 @@ class Follower:
         self._publish_at = None
         self._watcher.look()
 
-    async def _stop_at(self, held: Checkpoint, failure: "_Failure", *, publish: bool) -> None:
+    async def _stop_at(self, held: Checkpoint, failure: Failure, *, publish: bool) -> None:
         async with self._read_db.begin() as connection:
-            await checkpoint.fail(connection, held, failure.state, failure.error, failure.position)
+            await checkpoint.fail(connection, held, failure)
             if publish:
                 await self._publish_in(connection)
 

@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from diptych.read import checkpoint
-from diptych.read.checkpoint import Checkpoint, FencedOut, Generation, Plan
+from diptych.read.checkpoint import Checkpoint, Failure, FencedOut, Generation, Plan
 from diptych.read.database import ReadDatabase
 from diptych.store.port import LogIdentity
 from diptych.testing.conformance.read_case import ReadDatabaseCase
@@ -54,7 +54,7 @@ class Owning(_Bookkept):
         for write in (
             checkpoint.fence(connection, slow),
             checkpoint.advance(connection, slow, 5, "e"),
-            checkpoint.fail(connection, slow, "faulted", "a bug", 1),
+            checkpoint.fail(connection, slow, Failure("faulted", "a bug", 1)),
         ):
             with pytest.raises(FencedOut):
                 await write
@@ -90,6 +90,22 @@ class Owning(_Bookkept):
 
         assert await checkpoint.claim(connection, FIRST, checkpoint.new_owner()) is None
 
+    async def test_partitions_are_owned_one_by_one(self, connection: AsyncConnection) -> None:
+        owner, other = checkpoint.new_owner(), checkpoint.new_owner()
+        assert await checkpoint.add(connection, FIRST, LOG, PLAN, partition=1)
+        one = await claimed(connection, owner)
+
+        two = await checkpoint.claim(connection, FIRST, other, partition=1)
+
+        assert two is not None
+        await checkpoint.fence(connection, two)
+        await checkpoint.advance(connection, two, 7, "e")
+        await checkpoint.fence(connection, one)
+        assert [(each.partition, each.owner, each.position) for each in await checkpoint.all_of(connection)] == [
+            (0, owner, 0),
+            (1, other, 7),
+        ]
+
     async def test_what_is_let_go_is_anybody_s(self, connection: AsyncConnection) -> None:
         held = await claimed(connection, checkpoint.new_owner())
 
@@ -100,6 +116,16 @@ class Owning(_Bookkept):
 
 class Pointing(_Bookkept):
     """Which generation answers."""
+
+    async def test_of_several_partitions_the_one_furthest_behind_answers(self, connection: AsyncConnection) -> None:
+        await checkpoint.add(connection, FIRST, LOG, PLAN, partition=1)
+        await checkpoint.serve_first(connection, FIRST)
+        await checkpoint.advance(connection, await claimed(connection, checkpoint.new_owner()), 5, "e")
+
+        found = await checkpoint.served(connection, "p", 1)
+
+        assert found is not None
+        assert (found.partition, found.position) == (1, 0)
 
     async def test_only_a_switch_from_what_is_served_moves_the_pointer(self, connection: AsyncConnection) -> None:
         await checkpoint.add(connection, SECOND, LOG, PLAN)

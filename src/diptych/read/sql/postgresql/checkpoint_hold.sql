@@ -1,7 +1,8 @@
--- One projection's bookkeeping, which nobody else can change until the transaction ends.
+-- The bookkeeping of one partition; nobody else can change it until the transaction ends.
 -- Relies on the primary key.
-SELECT projection, version, generation, position, event_id, log_id, incarnation,
-       epoch, owner, lease_until, state, error, error_position, since
+SELECT projection, version, generation, partition, position, event_id, log_id, incarnation,
+       epoch, owner, lease_until, state, paused, error, error_position, error_event_id, error_type, since,
+       parked_at, head, seen_at, behind_since, rate, kept_until
 FROM diptych_checkpoint
-WHERE projection = :projection AND version = :version AND generation = :generation
+WHERE projection = :projection AND version = :version AND generation = :generation AND partition = :partition
 FOR UPDATE;

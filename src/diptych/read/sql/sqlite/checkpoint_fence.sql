@@ -1,6 +1,7 @@
--- Keep the lease, and learn whether it is still ours: no row changes once another owns it.
+-- Keep the lease, and learn whether it is still ours: no row changes once another owns it, nor while paused.
 -- The first statement of every batch. Relies on the primary key.
 UPDATE diptych_checkpoint
-SET lease_until = CAST(unixepoch('subsec') * 1000000 AS INTEGER) + :lease_us
-WHERE projection = :projection AND version = :version AND generation = :generation
-  AND position = :position AND epoch = :epoch;
+SET lease_until = CAST(unixepoch('subsec') * 1000000 AS INTEGER) + :lease_us,
+    seen_at = CAST(unixepoch('subsec') * 1000000 AS INTEGER)
+WHERE projection = :projection AND version = :version AND generation = :generation AND partition = :partition
+  AND position = :position AND epoch = :epoch AND paused = 0;

@@ -1,7 +1,0 @@
--- Begin a projection's bookkeeping at the start of the log; a row that is there stays.
--- Relies on the primary key.
-INSERT INTO diptych_checkpoint
-    (projection, version, generation, position, event_id, log_id, incarnation, epoch, lease_until, state,
-     tables, code)
-VALUES (:projection, :version, :generation, 0, '', :log_id, :incarnation, 0, 0, 'new', :tables, :code)
-ON CONFLICT (projection, version, generation) DO NOTHING;
