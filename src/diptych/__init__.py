@@ -46,6 +46,7 @@ from diptych.event import Event, Metadata, RawEvent, RecordedEvent
 from diptych.log import Appended, EventStore, ToStream, open_store
 from diptych.message import new_id
 from diptych.read.columns import Indexed, Key, Scale, Searched
+from diptych.read.comparison import Difference
 from diptych.read.consistency import Answer, ConsistentQueryHandler
 from diptych.read.database import ReadDatabase, open_read_db
 from diptych.read.identity import Mended, log_adopt, log_restored
@@ -54,6 +55,7 @@ from diptych.read.page import PaginatedResult
 from diptych.read.projection import Projection, TableProjection, Transaction, TwoRoundProjection
 from diptych.read.query import Query, QueryBus, QueryHandler
 from diptych.read.synchronizer import ProjectionStatus, ReadModelSynchronizer
+from diptych.read.verify import Verification
 from diptych.read.view import Views
 from diptych.read.wait import Reached
 from diptych.schema_lock import check_lock, check_log, write_lock
@@ -87,6 +89,7 @@ __all__ = [
     "ConsistentQueryHandler",
     "Decider",
     "Decisions",
+    "Difference",
     "Diptych",
     "DiptychError",
     "Event",
@@ -138,6 +141,7 @@ __all__ = [
     "TwoRoundProjection",
     "Unavailable",
     "Unreadable",
+    "Verification",
     "Views",
     "WrongCategory",
     "WrongVersion",

@@ -60,6 +60,11 @@ class Follower:
         self._publish = publish
         self._connections = 0
 
+    @property
+    def position(self) -> int:
+        """The last position that was applied."""
+        return self._owned().position
+
     async def claim(self, owner: str) -> bool:
         """
         Become the owner, if nobody else is.

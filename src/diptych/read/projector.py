@@ -6,7 +6,7 @@ built beside the one that is being read.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from textwrap import shorten
 from typing import Any
 
@@ -59,6 +59,10 @@ class Projector(ABC):
         """What each of its tables keeps, by name."""
 
     @abstractmethod
+    def tables(self) -> Mapping[str, Table]:
+        """The physical tables, by their logical names."""
+
+    @abstractmethod
     async def create(self, connection: AsyncConnection) -> None:
         """Make the tables, without their secondary indexes."""
 
@@ -93,6 +97,9 @@ class _Shaped(Projector):
 
     def _described(self) -> dict[str, dict[str, str]]:
         return {name: shape.described() for shape, name in self._tables}
+
+    def tables(self) -> Mapping[str, Table]:
+        return {each.shape.name: each.table for each in self._statements}
 
     async def create(self, connection: AsyncConnection) -> None:
         for shape, name in self._tables:
@@ -133,6 +140,9 @@ class _FreeForm(Projector):
 
     def _described(self) -> dict[str, dict[str, str]]:
         return {table.name: _table_told(table) for table in self._tables.values()}
+
+    def tables(self) -> Mapping[str, Table]:
+        return self._tables
 
     async def create(self, connection: AsyncConnection) -> None:
         await connection.run_sync(self._metadata.create_all)

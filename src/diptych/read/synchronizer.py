@@ -19,10 +19,12 @@ from diptych.read import checkpoint
 from diptych.read.checkpoint import Checkpoint, Generation
 from diptych.read.database import ReadDatabase
 from diptych.read.follower import Follower, why_no_place
+from diptych.read.generations import drop_before, prepare
 from diptych.read.projection import AnyProjection, checked
 from diptych.read.projector import projector, table_names
-from diptych.read.rebuild import drop_before, prepare, rebuild
+from diptych.read.rebuild import rebuild
 from diptych.read.runner import Runner, back_off_s
+from diptych.read.verify import FIRST, Verification, verify
 from diptych.read.wait import Reached, Watcher
 
 _logger = logging.getLogger("diptych.projection")
@@ -122,6 +124,15 @@ class ReadModelSynchronizer:
         if name in self._runners:
             self._runners[name].stop()
         await drop_before(self._read_db, projection, built)
+
+    async def verify(self, name: str, *, first: int = FIRST) -> Verification:
+        """
+        Hold what a projection serves against a fold over the log, while it goes on; see `verify`.
+
+        Raises:
+            NoProjection: There is none of that name here.
+        """
+        return await verify(self._event_store, self._read_db, self._find(name), self.watcher, first=first)
 
     async def wait_for(self, projection: str, position: int, timeout: float = 2.0) -> Reached:
         """

@@ -18,6 +18,7 @@ from diptych.testing.conformance.owning import Owning, Pointing
 from diptych.testing.conformance.rebuilding import Rebuilding
 from diptych.testing.conformance.rows import Rows
 from diptych.testing.conformance.transacting import Transacting
+from diptych.testing.conformance.verifying import Verifying
 
 
 class ReadDatabaseConformance(
@@ -33,6 +34,7 @@ class ReadDatabaseConformance(
     Failing,
     Catching,
     Rebuilding,
+    Verifying,
     Changing,
 ):
     """What holds for every read database: say how yours is opened with `open_read_db(folder)`."""

@@ -10,7 +10,7 @@ from diptych.read import checkpoint
 from diptych.read.checkpoint import FencedOut, Generation
 from diptych.read.database import ReadDatabase
 from diptych.read.follower import Follower
-from diptych.read.rebuild import prepare
+from diptych.read.generations import prepare
 from diptych.store.port import Page
 from diptych.testing.conformance.accounts import Account, Accounts, Opened, Paid, System
 from diptych.testing.conformance.owning import let_the_lease_run_out

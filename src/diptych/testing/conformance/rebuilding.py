@@ -15,8 +15,9 @@ from diptych.read import checkpoint
 from diptych.read.checkpoint import Generation
 from diptych.read.database import ReadDatabase
 from diptych.read.follower import Follower
+from diptych.read.generations import drop
 from diptych.read.projector import projector
-from diptych.read.rebuild import drop, rebuild
+from diptych.read.rebuild import rebuild
 from diptych.testing.conformance.accounts import (
     Account,
     AccountEvent,

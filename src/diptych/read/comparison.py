@@ -1,0 +1,120 @@
+"""
+Compare two builds of a table row by row, each in its own snapshot, with flat memory.
+
+Both are walked in the order of their key, which the database sorts by: a page
+of the one, then whatever lies in the same stretch of the other.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Column, ColumnElement, Table, literal, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from diptych.errors import BadProjection
+
+ROWS = 1_000
+Row = Mapping[str, Any]
+_Key = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """
+    A row that isn't what the log folds to.
+
+    Attributes:
+        table: The table's logical name.
+        key: The row's key; a tuple where several columns make it.
+        expected: The row that the log folds to; None for an *extra* one, which should not be there.
+        found: The row that is there; None for a *missing* one.
+    """
+
+    table: str
+    key: Any
+    expected: Row | None
+    found: Row | None
+
+    @property
+    def kind(self) -> str:
+        """How it differs: "missing", "extra" or "different"."""
+        if self.found is None:
+            return "missing"
+        return "extra" if self.expected is None else "different"
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """The columns that differ, where both rows are there."""
+        if self.found is None or self.expected is None:
+            return ()
+        return [name for name, value in self.expected.items() if value != self.found[name]]
+
+    def __str__(self) -> str:
+        where = f"row {self.key!r} of {self.table}"
+        if self.found is None or self.expected is None:
+            return f"{where} is {self.kind}: {dict(self.expected or self.found or {})!r}"
+        values = (f"{name} is {self.found[name]!r}, not {self.expected[name]!r}" for name in self.columns)
+        return f"{where} differs: {'; '.join(values)}"
+
+
+class Side:
+    """
+    One build of a table, as a snapshot has it.
+
+    Raises:
+        BadProjection: The table has no primary key, so that no row of it can be told from another.
+    """
+
+    def __init__(self, connection: AsyncConnection, table: Table, columns: Sequence[str]) -> None:
+        self._connection, self.names = connection, columns
+        self._key: list[Column[Any]] = list(table.primary_key)
+        if not self._key:
+            raise BadProjection(f"table {table.name} has no primary key: give it one, so that its rows can be compared")
+        self._rows = select(*(table.c[name] for name in columns)).order_by(*self._key).limit(ROWS)
+
+    def key_of(self, row: Row) -> _Key:
+        """What tells a row from the others."""
+        return tuple(row[column.name] for column in self._key)
+
+    async def page(self, after: _Key | None, up_to: _Key | None = None) -> dict[_Key, Row]:
+        """Rows beyond a key and up to another, by their keys, in order; None is before and beyond everything."""
+        asked = self._rows
+        if after is not None:
+            asked = asked.where(tuple_(*self._key) > self._there(after))
+        if up_to is not None:
+            asked = asked.where(tuple_(*self._key) <= self._there(up_to))
+        found = (dict(row) for row in (await self._connection.execute(asked)).mappings())
+        return {self.key_of(row): row for row in found}
+
+    async def between(self, after: _Key | None, up_to: _Key | None) -> AsyncIterator[tuple[_Key, Row]]:
+        """All rows of a stretch, page by page."""
+        while page := await self.page(after, up_to):
+            for each in page.items():
+                yield each
+            after = next(reversed(page))
+            if len(page) < ROWS:
+                return
+
+    def _there(self, key: _Key) -> ColumnElement[Any]:
+        return tuple_(*(literal(value, column.type) for value, column in zip(key, self._key, strict=True)))
+
+
+async def differences(name: str, found: Side, expected: Side) -> AsyncIterator[Difference | None]:
+    """What differs, in the order of the keys; None for each row that is as it should be."""
+    after: _Key | None = None
+    while True:
+        page = await found.page(after)
+        up_to = next(reversed(page)) if len(page) == ROWS else None
+        async for key, row in expected.between(after, up_to):
+            there = page.pop(key, None)
+            yield None if there == row else Difference(name, _plain(key), row, there)
+        for key, there in page.items():
+            yield Difference(name, _plain(key), None, there)
+        if up_to is None:
+            return
+        after = up_to
+
+
+def _plain(key: _Key) -> Any:
+    return key[0] if len(key) == 1 else key
