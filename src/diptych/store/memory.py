@@ -16,20 +16,24 @@ from itertools import islice
 from msgspec.structs import replace
 from typing_extensions import override
 
-from diptych.errors import CommandIdReused, Unavailable
+from diptych.errors import CommandIdReused, Misuse, Unavailable
 from diptych.message import new_id
 from diptych.store.port import (
     Append,
+    CommandRecord,
     LogIdentity,
     NewEvent,
     Outcome,
     Page,
+    Pruned,
     Store,
+    StoredCommand,
     StoredEvent,
     StreamAppend,
     StreamEnd,
+    StreamRow,
 )
-from diptych.store.rules import check_append, check_repeat, check_stream
+from diptych.store.rules import check_append, check_goes_on, check_repeat, check_stream, unknown_of
 from diptych.store.waiters import Waiters
 
 _HOLE_EVERY = 3
@@ -53,7 +57,7 @@ class MemoryStore(Store):
         self._events: list[StoredEvent] = []
         self._by_id: dict[str, StoredEvent] = {}
         self._streams: dict[str, list[StoredEvent]] = {}
-        self._commands: dict[str, Outcome] = {}
+        self._commands: dict[str, StoredCommand] = {}
         self._one_at_a_time = asyncio.Lock()
         self._taken_over: set[asyncio.Task[Outcome]] = set()
         self._waiters = Waiters()
@@ -94,7 +98,8 @@ class MemoryStore(Store):
             return self._commit(append)
 
     def _first_outcome(self, append: Append) -> Outcome | None:
-        if append.command and (outcome := self._commands.get(append.id)):
+        if append.command and (known := self._commands.get(append.id)):
+            outcome = self._first_outcome_of(known)
             check_repeat(outcome, append.command)
             return outcome
         events = [(stream.stream, event.id) for stream in append.streams for event in stream.events]
@@ -114,29 +119,45 @@ class MemoryStore(Store):
             for event in stream.events:
                 self._store(stream, event)
         outcome = self._outcome(append)
-        if append.command:
-            self._commands[append.id] = replace(outcome, ends=outcome.ends[:1], repeated=True)
+        if (command := outcome.command) is not None:
+            self._commands[command.id] = StoredCommand(
+                command.id,
+                command.digest,
+                command.result,
+                command.stream,
+                command.version,
+                outcome.position,
+                self._now(),
+            )
         self._waiters.moved_to(self._head())
         return outcome
 
     def _store(self, to: StreamAppend, event: NewEvent) -> None:
-        last = self._events[-1] if self._events else None
-        stream = self._streams.setdefault(to.stream, [])
-        stored = StoredEvent(
-            position=self._next_position(),
-            stream=to.stream,
-            category=to.category,
-            version=len(stream) + 1,
-            type=event.type,
-            schema_version=event.schema_version,
-            id=event.id,
-            payload=event.payload,
-            metadata=event.metadata,
-            recorded_at=max(time.time_ns() // 1000, last.recorded_at if last else 0),
+        self._keep(
+            StoredEvent(
+                position=self._next_position(),
+                stream=to.stream,
+                category=to.category,
+                version=len(self._streams.get(to.stream, ())) + 1,
+                type=event.type,
+                schema_version=event.schema_version,
+                id=event.id,
+                payload=event.payload,
+                metadata=event.metadata,
+                recorded_at=self._now(),
+            )
         )
-        stream.append(stored)
-        self._events.append(stored)
-        self._by_id[event.id] = stored
+
+    def _keep(self, event: StoredEvent) -> None:
+        self._streams.setdefault(event.stream, []).append(event)
+        self._events.append(event)
+        self._by_id[event.id] = event
+
+    def _now(self) -> int:
+        return max(time.time_ns() // 1000, self._recorded_at())
+
+    def _recorded_at(self) -> int:
+        return self._events[-1].recorded_at if self._events else 0
 
     def _next_position(self) -> int:
         hole = 1 if len(self._events) % _HOLE_EVERY == 0 else 0
@@ -152,10 +173,17 @@ class MemoryStore(Store):
             return Outcome(ends, position, command)
         return Outcome(self._ends_where(append.command.stream, append.command.version), position, append.command)
 
+    def _first_outcome_of(self, command: StoredCommand) -> Outcome:
+        record = CommandRecord(command.id, command.digest, command.result, command.stream, command.version)
+        return Outcome(self._ends_where(command.stream, command.version), command.position, record, repeated=True)
+
     def _ends_where(self, stream: str, version: int) -> Sequence[StreamEnd]:
         stored = self._streams.get(stream, [])
         position = stored[version - 1].position if 0 < version <= len(stored) else 0
         return (StreamEnd(stream, version, position),) if stream else ()
+
+    def _row(self, first: StoredEvent, last: StoredEvent) -> StreamRow:
+        return StreamRow(first.stream, first.category, first.position, last.version, last.position, last.recorded_at)
 
     def _end(self, event: StoredEvent) -> StreamEnd:
         return StreamEnd(event.stream, event.version, event.position)
@@ -163,7 +191,8 @@ class MemoryStore(Store):
     @override
     async def command(self, id: str) -> Outcome | None:
         await self._look()
-        return self._commands.get(id)
+        known = self._commands.get(id)
+        return None if known is None else self._first_outcome_of(known)
 
     @override
     async def read(
@@ -191,6 +220,38 @@ class MemoryStore(Store):
     ) -> Sequence[StoredEvent]:
         await self._look()
         return tuple(self._streams.get(stream, [])[after : None if limit is None else after + limit])
+
+    @override
+    async def streams(self, after: int = 0, *, limit: int, category: str | None = None) -> Sequence[StreamRow]:
+        await self._look()
+        began = (event for event in self._after(after) if event.version == 1 and category in (None, event.category))
+        return tuple(self._row(first, self._streams[first.stream][-1]) for first in islice(began, limit))
+
+    @override
+    async def commands(self, after: str = "", *, limit: int) -> Sequence[StoredCommand]:
+        await self._look()
+        return tuple(self._commands[id] for id in sorted(id for id in self._commands if id > after)[:limit])
+
+    @override
+    async def put(self, events: Sequence[StoredEvent], commands: Sequence[StoredCommand] = ()) -> None:
+        await self._look()
+        ends = {event.stream: (event.version, event.category) for event in self._events}
+        check_goes_on(events, head=self._head(), recorded_at=self._recorded_at(), ends=ends)
+        if len(self._by_id.keys() | {event.id for event in events}) != len(self._by_id) + len(events):
+            raise Misuse("an event is never replaced: an id is known")
+        new = unknown_of(commands, self._commands)
+        for event in events:
+            self._keep(event)
+        self._commands |= {command.id: command for command in new}
+        self._waiters.moved_to(self._head())
+
+    @override
+    async def prune_commands(self, before: int, *, after: str = "", limit: int) -> Pruned:
+        looked = await self.commands(after, limit=limit)
+        old = [command.id for command in looked if command.recorded_at < before]
+        for id in old:
+            self._commands.pop(id, None)
+        return Pruned(len(old), looked[-1].id if looked else None)
 
     @override
     async def event_at(self, position: int) -> StoredEvent | None:

@@ -99,6 +99,18 @@ class Append(msgspec.Struct, frozen=True, gc=False):
     command: CommandRecord | None = None
 
 
+class StoredCommand(msgspec.Struct, frozen=True, gc=False):
+    """A command's record as it lies in the log: `position` is that of its outcome, the time is as an event's."""
+
+    id: str
+    digest: bytes | None
+    result: bytes
+    stream: str
+    version: int
+    position: int
+    recorded_at: int
+
+
 class StreamEnd(msgspec.Struct, frozen=True, gc=False):
     """Where a stream ended when the append was done."""
 
@@ -134,6 +146,24 @@ class Page:
 
     events: Sequence[StoredEvent]
     through: int
+
+
+class StreamRow(msgspec.Struct, frozen=True, gc=False):
+    """A stream in a list: the position that it began at, and where it ends."""
+
+    stream: str
+    category: str
+    began: int
+    version: int
+    position: int
+    recorded_at: int
+
+
+class Pruned(msgspec.Struct, frozen=True, gc=False):
+    """How many commands were forgotten, and the last id looked at; None where none was left to look at."""
+
+    forgotten: int
+    through: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +224,12 @@ class Store(Protocol):
     ) -> Sequence[StoredEvent]:
         """Events of one stream after a version, in order; *limit* None takes all."""
 
+    async def streams(self, after: int = 0, *, limit: int, category: str | None = None) -> Sequence[StreamRow]:
+        """Streams in the order they began in, those that began after a position, at most *limit* (≥ 1)."""
+
+    async def commands(self, after: str = "", *, limit: int) -> Sequence[StoredCommand]:
+        """Commands whose ids come after *after*, by code point, in that order, at most *limit* (≥ 1)."""
+
     async def event_at(self, position: int) -> StoredEvent | None:
         """The event at exactly this position; None where there is a hole or the log ends before."""
 
@@ -212,6 +248,28 @@ class Store(Protocol):
 
     async def become(self, identity: LogIdentity) -> None:
         """Give the log another identity, durably. For repairs: nobody else may have it open meanwhile."""
+
+    async def put(self, events: Sequence[StoredEvent], commands: Sequence[StoredCommand] = ()) -> None:
+        """
+        Store events and commands as another log holds them, all or nothing, durable when it returns. For an import.
+
+        A command that is there already, as it is given, stays.
+
+        Raises:
+            Misuse: An event doesn't go on where the log ends: by its position, its time, its stream's version,
+                or an id that is known.
+            CommandIdReused: A command of that id is there, and says something else.
+        """
+
+    async def prune_commands(self, before: int, *, after: str = "", limit: int) -> Pruned:
+        """
+        Forget the commands recorded before a time, of the next *limit* (≥ 1) whose ids come after *after*.
+
+        Durable when it returns. A repeat of a command that was forgotten is a new one. Their events stay.
+
+        Args:
+            before: Microseconds since 1970 (UTC).
+        """
 
     async def close(self) -> None:
         """Finish what was taken over, then let go of every thread and connection."""

@@ -4,8 +4,22 @@ Decide what every backend decides alike: which appends make sense, and which may
 Nothing here reads or writes; a backend brings what it has found and is told.
 """
 
+from collections.abc import Mapping, Sequence
+
 from diptych.errors import CommandIdReused, Misuse, WrongCategory, WrongVersion
-from diptych.store.port import ANY, EXISTS, NO_STREAM, Append, CommandRecord, Expect, Expected, Outcome, StreamAppend
+from diptych.store.port import (
+    ANY,
+    EXISTS,
+    NO_STREAM,
+    Append,
+    CommandRecord,
+    Expect,
+    Expected,
+    Outcome,
+    StoredCommand,
+    StoredEvent,
+    StreamAppend,
+)
 
 
 def check_append(append: Append) -> None:
@@ -57,6 +71,50 @@ def check_repeat(first: Outcome, again: CommandRecord) -> None:
     digests = {first.command.digest if first.command else None, again.digest} - {None}
     if len(digests) > 1:
         raise CommandIdReused(again.id)
+
+
+def check_goes_on(
+    events: Sequence[StoredEvent], *, head: int, recorded_at: int, ends: Mapping[str, tuple[int, str]]
+) -> None:
+    """
+    Let in events of another log that go on where this one ends.
+
+    Args:
+        head: The log's last position; 0 while it is empty.
+        recorded_at: When its last event was recorded; 0 while it is empty.
+        ends: The version and the category of each of the events' streams that is there.
+
+    Raises:
+        Misuse: One of them does not.
+    """
+    now = dict(ends)
+    for event in events:
+        version, category = now.get(event.stream, (0, event.category))
+        if (event.version, event.category) != (version + 1, category):
+            raise Misuse(
+                f"event {event.id!r} is version {event.version} of stream {event.stream!r} in category "
+                f"{event.category!r}, which is at version {version} in {category!r}: it does not go on there"
+            )
+        if event.position <= head or event.recorded_at < recorded_at:
+            raise Misuse(
+                f"event {event.id!r} at position {event.position}, recorded at {event.recorded_at}, does not go on "
+                f"where the log ends: at position {head}, recorded at {recorded_at}"
+            )
+        now[event.stream] = event.version, event.category
+        head, recorded_at = event.position, event.recorded_at
+
+
+def unknown_of(given: Sequence[StoredCommand], known: Mapping[str, StoredCommand]) -> list[StoredCommand]:
+    """
+    The commands that are not there yet, of those another log holds.
+
+    Raises:
+        CommandIdReused: One is there, and says something else.
+    """
+    for command in given:
+        if known.get(command.id, command) != command:
+            raise CommandIdReused(command.id)
+    return [command for command in given if command.id not in known]
 
 
 def _check_expected(wanted: StreamAppend) -> None:

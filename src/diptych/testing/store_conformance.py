@@ -15,6 +15,7 @@ that outlives its process:
 from diptych.testing.conformance.appending import Appending, Expecting, SeveralStreams
 from diptych.testing.conformance.durable import Reopening, Sharing
 from diptych.testing.conformance.living import Leaving, Together, Waiting
+from diptych.testing.conformance.moving import Listing, Pruning, Putting
 from diptych.testing.conformance.reading import Filtering, Reading, Streams
 from diptych.testing.conformance.repeating import Commands, Repeating
 
@@ -28,6 +29,9 @@ class StoreConformance(
     Reading,
     Filtering,
     Streams,
+    Listing,
+    Putting,
+    Pruning,
     Waiting,
     Together,
     Leaving,

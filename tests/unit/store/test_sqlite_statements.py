@@ -16,6 +16,7 @@ STREAMS, IDS, CATEGORIES, TYPES = (
     "event_category_position (category=? AND position>?)",
     "event_type_position (type=? AND position>?)",
 )
+COMMANDS = "SEARCH command USING PRIMARY KEY (id>?)"
 PLANS = {
     "identity": ["SEARCH log USING INTEGER PRIMARY KEY (rowid=?)"],
     "log_end": ["SCAN event"],  # backwards from its end, for one row
@@ -30,6 +31,12 @@ PLANS = {
     "read_categories": [CATEGORIES],
     "read_types": [TYPES],
     "read_many": ["SEARCH event USING INTEGER PRIMARY KEY (rowid>?)"],
+    "streams": ["SEARCH began USING INTEGER PRIMARY KEY (rowid>?)", STREAMS],
+    "streams_of_category": [CATEGORIES, STREAMS],
+    "commands": [COMMANDS],
+    "commands_through": [COMMANDS],
+    "prune_commands": ["SEARCH command USING PRIMARY KEY (id>? AND id<?)"],
+    "stored_command": ["SEARCH command USING PRIMARY KEY (id=?)"],
     "append_event": [],
     "record_command": [],
     "create_log": [],
@@ -81,7 +88,12 @@ def test_several_types_or_categories_are_merged_and_never_sorted(
 
 
 def test_a_header_is_not_sent() -> None:
-    assert {sql.split(maxsplit=1)[0] for sql in statements("sqlite").values()} == {"SELECT", "INSERT", "UPDATE"}
+    assert {sql.split(maxsplit=1)[0] for sql in statements("sqlite").values()} == {
+        "SELECT",
+        "INSERT",
+        "UPDATE",
+        "DELETE",
+    }
 
 
 def test_schema_files_are_numbered_from_1_without_a_gap() -> None:

@@ -10,10 +10,11 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any, TypeVar
 
 from diptych.errors import DiptychError, Unavailable
-from diptych.store.port import Outcome, Page, StoredEvent
+from diptych.store.port import Outcome, Page, StoredCommand, StoredEvent, StreamRow
 from diptych.store.postgres.appender import outcome_of
 from diptych.store.postgres.connection import Line, Server, explain, is_away
 from diptych.store.postgres.flusher import Flusher, Witness
+from diptych.store.postgres.history import command_of
 from diptych.store.statements import statements
 
 T = TypeVar("T")
@@ -57,6 +58,28 @@ class Readers:
             events = tuple(_event(row) for row in await self._fetch(_SQL["read_stream"], stream, after, limit))
             stays = not durable or not events or await self._stays(events[-1].position, events[-1].id)
             return events if stays else None
+
+        return await self._insist(look)
+
+    async def streams(self, after: int, limit: int, category: str | None) -> Sequence[StreamRow]:
+        """Streams in the order they began in."""
+        how, more = ("streams", ()) if category is None else ("streams_of_category", (category,))
+
+        async def look() -> Sequence[StreamRow] | None:
+            rows = await self._fetch(_SQL[how], after, limit, *more)
+            last = max(rows, key=lambda row: row["position"], default=None)
+            stays = last is None or await self._stays(last["position"], last["id"])
+            return tuple(StreamRow(*tuple(row)[:-1]) for row in rows) if stays else None
+
+        return await self._insist(look)
+
+    async def commands(self, after: str, limit: int) -> Sequence[StoredCommand]:
+        """Commands in the order of their ids."""
+
+        async def look() -> Sequence[StoredCommand] | None:
+            found = tuple(command_of(tuple(row)) for row in await self._fetch(_SQL["commands"], after, limit))
+            stays = not found or await self._is_kept(Witness(commands=tuple(command.id for command in found)))
+            return found if stays else None
 
         return await self._insist(look)
 

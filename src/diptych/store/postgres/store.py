@@ -16,10 +16,21 @@ from contextlib import asynccontextmanager
 
 from typing_extensions import override
 
-from diptych.store.port import Append, LogIdentity, Outcome, Page, Store, StoredEvent
+from diptych.store.port import (
+    Append,
+    LogIdentity,
+    Outcome,
+    Page,
+    Pruned,
+    Store,
+    StoredCommand,
+    StoredEvent,
+    StreamRow,
+)
 from diptych.store.postgres.appender import Appender
 from diptych.store.postgres.connection import Line, Server, explain, farewell
 from diptych.store.postgres.flusher import Flusher
+from diptych.store.postgres.history import prune, put
 from diptych.store.postgres.readers import Readers
 from diptych.store.postgres.schema import prepare
 from diptych.store.postgres.watcher import Watcher
@@ -54,7 +65,7 @@ class PostgresStore(Store):
     def __init__(self, server: Server, identity: LogIdentity, limits: Limits) -> None:
         """Inside a running event loop, and for that loop only."""
         self._server, self._identity = server, identity
-        patience_s = limits.patience_s
+        self._patience_s = patience_s = limits.patience_s
         self._flusher = Flusher(server, patience_s)
         self._readers = Readers(server, self._flusher, patience_s)
         self._watcher = Watcher(server, f"diptych_{identity.log_id}", patience_s, self._readers.head)
@@ -111,6 +122,23 @@ class PostgresStore(Store):
         self, stream: str, *, after: int = 0, limit: int | None = None, durable: bool = True
     ) -> Sequence[StoredEvent]:
         return await self._readers.stream(stream, after, limit, durable=durable)
+
+    @override
+    async def streams(self, after: int = 0, *, limit: int, category: str | None = None) -> Sequence[StreamRow]:
+        return await self._readers.streams(after, limit, category)
+
+    @override
+    async def commands(self, after: str = "", *, limit: int) -> Sequence[StoredCommand]:
+        return await self._readers.commands(after, limit)
+
+    @override
+    async def put(self, events: Sequence[StoredEvent], commands: Sequence[StoredCommand] = ()) -> None:
+        await put(self._server, self._patience_s, events, commands)
+        self._appended(events[-1].position if events else 0)
+
+    @override
+    async def prune_commands(self, before: int, *, after: str = "", limit: int) -> Pruned:
+        return await prune(self._server, self._patience_s, before, after, limit)
 
     @override
     async def event_at(self, position: int) -> StoredEvent | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import apsw
 
-from diptych.store.port import CommandRecord, Outcome, Page, StoredEvent, StreamEnd
+from diptych.store.port import CommandRecord, Outcome, Page, StoredCommand, StoredEvent, StreamEnd, StreamRow
 from diptych.store.statements import statements
 
 _SQL = statements("sqlite")
@@ -33,6 +33,19 @@ def read_stream(connection: apsw.Connection, stream: str, after: int, limit: int
     """Events of one stream after a version, in order."""
     bindings = {"stream": stream, "after": after, "limit": -1 if limit is None else limit}
     return _events(connection.execute(_SQL["read_stream"], bindings))
+
+
+def read_streams(connection: apsw.Connection, after: int, limit: int, category: str | None) -> Sequence[StreamRow]:
+    """Streams in the order they began in."""
+    bindings = {"after": after, "limit": limit, "category": category}
+    rows = connection.execute(_SQL["streams" if category is None else "streams_of_category"], bindings)
+    return tuple(StreamRow(*row) for row in rows)
+
+
+def read_commands(connection: apsw.Connection, after: str, limit: int) -> Sequence[StoredCommand]:
+    """Commands in the order of their ids."""
+    rows = connection.execute(_SQL["commands"], {"after": after, "limit": limit})
+    return tuple(StoredCommand(*row) for row in rows)
 
 
 def event_at(connection: apsw.Connection, position: int) -> StoredEvent | None:

@@ -19,12 +19,23 @@ import apsw
 from typing_extensions import override
 
 from diptych.store.location import place_for
-from diptych.store.port import Append, LogIdentity, Outcome, Page, Store, StoredEvent
+from diptych.store.port import (
+    Append,
+    LogIdentity,
+    Outcome,
+    Page,
+    Pruned,
+    Store,
+    StoredCommand,
+    StoredEvent,
+    StreamRow,
+)
 from diptych.store.queue import Limits
 from diptych.store.rules import check_append
 from diptych.store.sqlite import queries
 from diptych.store.sqlite.commit import Committer
 from diptych.store.sqlite.connection import connect_writer, explain, insist, prepare_writer
+from diptych.store.sqlite.history import prune, put
 from diptych.store.sqlite.reader import Readers, in_own_thread
 from diptych.store.sqlite.schema import become, check_file, make_tables
 from diptych.store.sqlite.watcher import Watcher
@@ -106,6 +117,23 @@ class SqliteStore(Store):
         self, stream: str, *, after: int = 0, limit: int | None = None, durable: bool = True
     ) -> Sequence[StoredEvent]:
         return await self._readers.ask(lambda connection: queries.read_stream(connection, stream, after, limit))
+
+    @override
+    async def streams(self, after: int = 0, *, limit: int, category: str | None = None) -> Sequence[StreamRow]:
+        return await self._readers.ask(lambda connection: queries.read_streams(connection, after, limit, category))
+
+    @override
+    async def commands(self, after: str = "", *, limit: int) -> Sequence[StoredCommand]:
+        return await self._readers.ask(lambda connection: queries.read_commands(connection, after, limit))
+
+    @override
+    async def put(self, events: Sequence[StoredEvent], commands: Sequence[StoredCommand] = ()) -> None:
+        await in_own_thread(lambda: put(self._path, events, commands))
+        self._watcher.moved_to(events[-1].position if events else 0)
+
+    @override
+    async def prune_commands(self, before: int, *, after: str = "", limit: int) -> Pruned:
+        return await in_own_thread(lambda: prune(self._path, before, after, limit))
 
     @override
     async def event_at(self, position: int) -> StoredEvent | None:
