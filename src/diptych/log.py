@@ -9,12 +9,13 @@ order of positions, and none appears behind a reader's back (P2).
 from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from msgspec import Struct
 
 from diptych.catalogue import Catalogue
-from diptych.codec import INT64, Codec, check
+from diptych.codec import EPOCH, INT64, Codec, check
 from diptych.context import current_metadata
 from diptych.errors import LogRewound, Misuse
 from diptych.event import Event, Metadata, RecordedEvent
@@ -247,6 +248,27 @@ class EventStore:
         """The highest position in the log; 0 while it is empty."""
         return await self.store.head()
 
+    async def position_at(self, time: datetime) -> int:
+        """
+        The last position recorded by a time; 0 where there is none. What is at or below it was the log then.
+
+        Raises:
+            Misuse: The time has no time zone.
+        """
+        return await position_at(self.store, time)
+
+    async def prune_commands(self, older_than: timedelta) -> int:
+        """
+        Forget the commands recorded longer ago than that; how many they were. Their events stay.
+
+        A command that is sent again after it was forgotten is handled again. Done in short transactions: others
+        append meanwhile, and what was forgotten before a failure stays so.
+        """
+        before, after, forgotten = _microseconds(datetime.now(UTC) - older_than), "", 0
+        while (pruned := await self.store.prune_commands(before, after=after, limit=READ_LIMIT)).through is not None:
+            after, forgotten = pruned.through, forgotten + pruned.forgotten
+        return forgotten
+
     async def position_of(self, stream_id: str, version: int) -> int | None:
         """The position of a stream's version; None while there is no such version."""
         return await self.store.position_of(stream_id, version)
@@ -271,6 +293,25 @@ class EventStore:
 
     def _decoded(self, stored: Iterable[StoredEvent]) -> list[RecordedEvent[Any]]:
         return [self.codec.decode(event) for event in stored]
+
+
+async def position_at(store: Store, time: datetime) -> int:
+    """The last position of a store recorded by a time; see `EventStore.position_at`."""
+    if time.tzinfo is None:
+        raise Misuse(f"{time} has no time zone: use an aware time, such as datetime.now(UTC)")
+    wanted, before, through = _microseconds(time), 0, await store.head()
+    while before < through:
+        middle = (before + through) // 2
+        following = (await store.read(middle, limit=1)).events
+        if following and following[0].position <= through and following[0].recorded_at <= wanted:
+            before = following[0].position
+        else:
+            through = middle
+    return before
+
+
+def _microseconds(time: datetime) -> int:
+    return (time - EPOCH) // timedelta(microseconds=1)
 
 
 def _check_range(what: str, after: int, limit: int | None) -> None:

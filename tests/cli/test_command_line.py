@@ -2,46 +2,26 @@
 
 import asyncio
 import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-import apsw
 import msgspec
 import pytest
+from tests.cli.calling import APP, DIPTYCH, diptych, lines, sqlite, told
 from tests.faults.test_cancellation import place
 from tests.faults.waiting import until
 from tests.serving import environment
-from typer.testing import CliRunner
 
-from diptych.edge.cli.commands import cli
 from diptych.log import open_store
 from orders.app import app
 from orders.events import OrderShipped
-
-DIPTYCH = [sys.executable, "-c", "from diptych.edge.cli import main; main()"]
-APP = ["--app", "orders.app:app"]
-
-
-@pytest.fixture
-def urls(tmp_path: Path) -> list[str]:
-    """Options that name two databases."""
-    return ["--log", f"sqlite:///{tmp_path}/log.db", "--read", f"sqlite:///{tmp_path}/read.db"]
 
 
 async def an_order(urls: list[str]) -> None:
     async with app.open(urls[1], urls[3]) as running:
         await place(running, "a")
         await running.caught_up()
-
-
-def told(*command: str, code: int = 0) -> str:
-    result = CliRunner().invoke(cli, command)
-    assert result.exit_code == code, result.output
-    return result.output
 
 
 def test_init_makes_both_databases_and_keeps_what_is_there(urls: list[str]) -> None:
@@ -55,7 +35,7 @@ def test_init_makes_both_databases_and_keeps_what_is_there(urls: list[str]) -> N
 def test_status_tells_how_each_projection_is_doing(urls: list[str]) -> None:
     asyncio.run(an_order(urls))
 
-    statuses = msgspec.json.decode(told("status", *APP, *urls, "--json"))
+    statuses = lines("status", *APP, *urls)
 
     assert {each["name"]: (each["state"], each["served"]) for each in statuses} == {
         "orders": ("running", True),
@@ -167,23 +147,5 @@ async def test_a_worker_follows_what_others_append_until_it_is_told_to_stop(urls
 
 def statuses(urls: list[str]) -> list[dict[str, Any]]:
     """What `status` says, from a process of its own."""
-    found: list[dict[str, Any]] = msgspec.json.decode(diptych("status", *APP, *urls, "--json").stdout)
-    return found
-
-
-def diptych(*command: str, **variables: str) -> "subprocess.CompletedProcess[str]":
-    """The command in a process of its own."""
-    return subprocess.run(
-        [*DIPTYCH, *command],
-        env=environment(**variables),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-@contextmanager
-def sqlite(url: str) -> Iterator[apsw.Connection]:
-    connection = apsw.Connection(url.removeprefix("sqlite:///"))
-    yield connection
-    connection.close()
+    printed = diptych("status", *APP, *urls, "--json").stdout
+    return [msgspec.json.decode(line) for line in printed.splitlines()]

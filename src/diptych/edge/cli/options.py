@@ -1,14 +1,21 @@
 """What every command takes: the application, its databases, and how the answer is printed."""
 
+import re
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from types import ModuleType
+from typing import Annotated, Any, TypeAlias
 
 import typer
 
 from diptych.app import LOG_URL, READ_URL, Diptych
 from diptych.errors import BadDatabase
+from diptych.store import open_store_backend
+from diptych.store.port import Store
 
 App: TypeAlias = Annotated[
     str, typer.Option("--app", envvar="DIPTYCH_APP", help="The application, as module:name.", show_default=False)
@@ -19,6 +26,8 @@ Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 __all__ = ["LOG_URL", "READ_URL", "App", "Json", "Log", "Read", "application"]
 
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
 
 def application(named: str) -> Diptych:
     """
@@ -27,21 +36,56 @@ def application(named: str) -> Diptych:
     Raises:
         BadParameter: There is none.
     """
-    module, separator, name = named.partition(":")
+    _, found = _named(named)
+    if not isinstance(found, Diptych):
+        raise typer.BadParameter(f"{named} is a {type(found).__name__}, not a Diptych application")
+    return found
+
+
+def http_application(named: str) -> Any:
+    """
+    What `module:name` leads to in a form that speaks HTTP: itself, or the one of its module.
+
+    Raises:
+        BadParameter: There is none, or several.
+    """
+    try:
+        from fastapi import FastAPI
+    except ModuleNotFoundError as error:
+        raise BadDatabase("fastapi is missing: install diptych[fastapi] to serve") from error
+    module, found = _named(named)
+    if not isinstance(found, Diptych):
+        return found
+    forms = {name: value for name, value in vars(module).items() if isinstance(value, FastAPI)}
+    if len(forms) != 1:
+        raise typer.BadParameter(
+            f"{module.__name__} has {len(forms)} FastAPI applications: name one, such as {module.__name__}:http"
+        )
+    return next(iter(forms.values()))
+
+
+def _named(named: str) -> tuple[ModuleType, Any]:
+    name, separator, attribute = named.partition(":")
     if not separator:
         raise typer.BadParameter(f"{named!r} names no application: write --app module:name, such as orders.app:app")
     sys.path.insert(0, str(Path.cwd()))
     try:
-        found = getattr(import_module(module), name)
+        module = import_module(name)
+        return module, getattr(module, attribute)
     except ModuleNotFoundError as error:
-        if error.name is None or not module.startswith(error.name):
+        if error.name is None or not name.startswith(error.name):
             raise
-        raise typer.BadParameter(f"no module {module!r} here: run it where `import {module}` works") from error
+        raise typer.BadParameter(f"no module {name!r} here: run it where `import {name}` works") from error
     except AttributeError as error:
-        raise typer.BadParameter(f"module {module!r} has no {name!r}") from error
-    if not isinstance(found, Diptych):
-        raise typer.BadParameter(f"{named} is a {type(found).__name__}, not a Diptych application")
-    return found
+        raise typer.BadParameter(f"module {name!r} has no {attribute!r}") from error
+
+
+@asynccontextmanager
+async def looking_at(log: str) -> AsyncIterator[Store]:
+    """A log that is there, as bytes and names."""
+    must_be_there("log", log)
+    async with open_store_backend(log) as store:
+        yield store
 
 
 def must_be_there(what: str, url: str) -> None:
@@ -54,3 +98,34 @@ def must_be_there(what: str, url: str) -> None:
     path = url.removeprefix("sqlite:///")
     if path != url and not Path(path).exists():
         raise BadDatabase(f"nothing is at {Path(path).resolve()}: name another with --{what}, or make it: diptych init")
+
+
+def duration(text: str) -> timedelta:
+    """
+    A stretch of time such as 90d.
+
+    Raises:
+        BadParameter: It is none.
+    """
+    parts = re.fullmatch(r"(\d{1,6})([smhdw])", text)
+    if parts is None:
+        raise typer.BadParameter(f"{text!r} is no stretch of time: write a number and one of s, m, h, d and w")
+    return timedelta(**{_UNITS[parts[2]]: int(parts[1])})
+
+
+def moment(text: str) -> datetime:
+    """
+    A time, in UTC unless it says otherwise; or how long ago, such as 2h.
+
+    Raises:
+        BadParameter: It is neither.
+    """
+    if re.fullmatch(r"\d{1,6}[smhdw]", text):
+        return datetime.now(UTC) - duration(text)
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise typer.BadParameter(
+            f"{text!r} is no time: write one such as 2026-11-24T13:00, or how long ago, such as 2h"
+        ) from error
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

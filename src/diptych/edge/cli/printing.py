@@ -1,15 +1,20 @@
-"""Print what a command found: a table for a person, or JSON for a program."""
+"""Print what a command found: a table for a person, or JSON for a program, an object a line where it is a list."""
 
+import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 from rich.console import Console
+from rich.json import JSON
 from rich.table import Column, Table
+from rich.text import Text
 
+from diptych.codec import EPOCH
 from diptych.read.synchronizer import ProjectionStatus
+from diptych.store.port import StoredEvent, StreamRow
 
 _COLOURS = {"running": "green", "new": "yellow"}
 
@@ -19,15 +24,32 @@ def print_json(found: Any) -> None:
     sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
 
 
+def print_lines(found: Iterable[Any]) -> None:
+    """A JSON value a line."""
+    for each in found:
+        print_json(each)
+
+
 def print_facts(facts: Mapping[str, Any], *, as_json: bool) -> None:
     """Names and what they are."""
     if as_json:
         print_json(facts)
         return
-    table = Table.grid(padding=(0, 2))
+    table = Table.grid(Column(style="bold", no_wrap=True), Column(overflow="fold"), padding=(0, 2))
     for name, fact in facts.items():
-        table.add_row(f"[bold]{name}[/]", ", ".join(map(str, fact)) if isinstance(fact, list | tuple) else str(fact))
+        table.add_row(*plain(name, ", ".join(map(str, fact)) if isinstance(fact, list | tuple) else fact))
     Console().print(table)
+
+
+def plain(*cells: Any) -> list[Text]:
+    """Cells of a table that are shown as they are, whatever brackets they hold."""
+    return [Text(str(cell)) for cell in cells]
+
+
+def more(after: int | None) -> None:
+    """Say how to go on, if there may be more."""
+    if after is not None:
+        Console().print(f"[dim]there may be more: --after {after}[/]")
 
 
 def status_table(statuses: Iterable[ProjectionStatus]) -> Table:
@@ -36,21 +58,104 @@ def status_table(statuses: Iterable[ProjectionStatus]) -> Table:
     for title in ("served", "owner", "error"):
         table.add_column(title)
     for each in statuses:
-        state = f"[{_COLOURS.get(each.state, 'red')}]{each.state}[/]"
+        state = Text(each.state, style=_COLOURS.get(each.state, "red"))
         error = "" if each.error is None else f"{each.error} (position {each.error_position}, since {each.since:%c})"
-        table.add_row(
-            each.name,
-            f"{each.version}.{each.generation}",
-            state,
-            f"{each.checkpoint:,}",
-            f"{each.head - each.checkpoint:,}",
-            "yes" if each.served else "no",
-            each.owner or "nobody",
-            error,
-        )
+        name, version = plain(each.name, f"{each.version}.{each.generation}")
+        numbers = (f"{each.checkpoint:,}", f"{each.head - each.checkpoint:,}", "yes" if each.served else "no")
+        table.add_row(name, version, state, *numbers, *plain(each.owner or "nobody", error))
     return table
 
 
-def status_json(statuses: Sequence[ProjectionStatus]) -> list[dict[str, Any]]:
-    """An object a projection."""
-    return [asdict(each) for each in statuses]
+# Events and streams
+
+
+def told_event(event: StoredEvent) -> dict[str, Any]:
+    """An event for a program."""
+    return {
+        "position": event.position,
+        "stream": event.stream,
+        "category": event.category,
+        "version": event.version,
+        "type": event.type,
+        "schema_version": event.schema_version,
+        "id": event.id,
+        "recorded_at": instant(event.recorded_at),
+        "payload": msgspec.Raw(_on_one_line(event.payload).encode()),
+        "metadata": msgspec.Raw(_on_one_line(event.metadata).encode()),
+    }
+
+
+def told_stream(row: StreamRow) -> dict[str, Any]:
+    """A stream for a program."""
+    return {**msgspec.structs.asdict(row), "recorded_at": instant(row.recorded_at)}
+
+
+def streams_table(rows: Sequence[StreamRow]) -> Table:
+    """A row a stream."""
+    table = Table(Column("stream", overflow="fold"), "category")
+    for title in ("version", "began at", "ends at"):
+        table.add_column(title, justify="right")
+    table.add_column("last event", no_wrap=True)
+    for row in rows:
+        numbers = (row.version, row.began, row.position)
+        cells = (row.stream, row.category, *(f"{number:,}" for number in numbers), _at(row.recorded_at))
+        table.add_row(*plain(*cells))
+    return table
+
+
+def events_table(events: Sequence[StoredEvent]) -> Table:
+    """A row an event of a stream."""
+    table = Table(Column("version", justify="right"), Column("position", justify="right"))
+    table.add_column("recorded at", no_wrap=True)
+    table.add_column("type", no_wrap=True)
+    table.add_column("payload")
+    for event in events:
+        numbers = (f"{event.version:,}", f"{event.position:,}")
+        payload = Text(_on_one_line(event.payload), no_wrap=True, overflow="ellipsis")
+        table.add_row(*plain(*numbers, _at(event.recorded_at), _type(event)), payload)
+    return table
+
+
+def print_event(event: StoredEvent) -> None:
+    """One event, all of it."""
+    print_facts(
+        {
+            "position": event.position,
+            "stream": f"{event.stream}, version {event.version}",
+            "category": event.category,
+            "type": _type(event),
+            "id": event.id,
+            "recorded at": f"{_at(event.recorded_at)} UTC",
+        },
+        as_json=False,
+    )
+    for name, value in (("payload", event.payload), ("metadata", event.metadata)):
+        Console().print(Text(name, style="bold"))
+        Console().print(JSON(value.decode()))
+
+
+def event_line(event: StoredEvent) -> str:
+    """An event on a line; where a person reads it, cut off at the terminal's edge."""
+    where = f"{event.position:>9} {_at(event.recorded_at)} {event.stream} {event.version} {_type(event)}"
+    line = Text(f"{where} {_on_one_line(event.payload)}")
+    if sys.stdout.isatty():
+        line.truncate(shutil.get_terminal_size().columns, overflow="ellipsis")
+    return line.plain
+
+
+def instant(microseconds: int) -> datetime:
+    """A stored time."""
+    return EPOCH + timedelta(microseconds=microseconds)
+
+
+def _at(microseconds: int) -> str:
+    return instant(microseconds).replace(tzinfo=None).isoformat(" ", "milliseconds")
+
+
+def _type(event: StoredEvent) -> str:
+    return event.type if event.schema_version == 1 else f"{event.type} v{event.schema_version}"
+
+
+def _on_one_line(json: bytes) -> str:
+    """The same JSON: a line break in it is space between values."""
+    return json.decode().replace("\n", " ").replace("\r", " ")

@@ -1,0 +1,65 @@
+"""`diptych status`: how the projections are doing."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.live import Live
+
+from diptych.app import Diptych
+from diptych.edge.cli.options import LOG_URL, READ_URL, App, Json, Log, Read, application, must_be_there
+from diptych.edge.cli.printing import print_lines, status_table
+from diptych.log import open_store
+from diptych.read.database import open_read_db
+from diptych.read.synchronizer import ProjectionStatus, ReadModelSynchronizer
+from diptych.read.wait import FINAL
+
+WATCH_S = 1.0
+
+
+def status(
+    app: App,
+    log: Log = LOG_URL,
+    read: Read = READ_URL,
+    json: Json = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Look again every second.")] = False,
+) -> None:
+    """Tell how each projection is doing; the exit code is 1 if one stands still."""
+    found = application(app)
+    statuses = asyncio.run(_watched(found, log, read) if watch and not json else _status(found, log, read))
+    if json:
+        print_lines(statuses)
+    else:
+        Console().print(status_table(statuses))
+    raise typer.Exit(1 if any(each.state in FINAL for each in statuses) else 0)
+
+
+async def _status(app: Diptych, log: str, read: str) -> Sequence[ProjectionStatus]:
+    async with looking(app, log, read) as synchronizer:
+        return await synchronizer.status()
+
+
+async def _watched(app: Diptych, log: str, read: str) -> Sequence[ProjectionStatus]:
+    """Until it is interrupted."""
+    async with looking(app, log, read) as synchronizer:
+        statuses = await synchronizer.status()
+        with Live(status_table(statuses), console=Console(), transient=True) as live:
+            try:
+                while True:
+                    await asyncio.sleep(WATCH_S)
+                    statuses = await synchronizer.status()
+                    live.update(status_table(statuses))
+            except asyncio.CancelledError:
+                return statuses
+
+
+@asynccontextmanager
+async def looking(app: Diptych, log: str, read: str) -> AsyncIterator[ReadModelSynchronizer]:
+    """A synchronizer that follows nothing, on databases that are there."""
+    must_be_there("log", log)
+    must_be_there("read", read)
+    async with open_store(log, app.events) as event_store, open_read_db(read) as read_db:
+        yield ReadModelSynchronizer(event_store, read_db, app.projections)

@@ -1,0 +1,17 @@
+"""What the tests of the command line share: two databases, and options that name them."""
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def urls(tmp_path: Path) -> list[str]:
+    """Options that name two databases."""
+    return ["--log", f"sqlite:///{tmp_path}/log.db", "--read", f"sqlite:///{tmp_path}/read.db"]
+
+
+@pytest.fixture
+def log(urls: list[str]) -> list[str]:
+    """The option that names the log."""
+    return urls[:2]
