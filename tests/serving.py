@@ -1,13 +1,18 @@
 """Run the project's programs as processes of their own, which can be killed."""
 
+import asyncio
 import os
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import httpx
+import uvicorn
+from fastapi import FastAPI
 
 ROOT = Path(__file__).parents[1]
 TO_START_S = 60.0
@@ -51,6 +56,29 @@ class Served:
             return httpx.get(f"{self.url}/readyz").status_code == httpx.codes.OK
         except httpx.TransportError:
             return False
+
+
+class Server(uvicorn.Server):
+    """Serves in the event loop of a test, whose signals it leaves alone."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@asynccontextmanager
+async def serving(http: FastAPI) -> AsyncIterator[str]:
+    """Serve an application over real connections for as long as the block runs; its URL."""
+    server = Server(uvicorn.Config(http, port=0, log_level="error", lifespan="on", ws="none"))
+    task = asyncio.create_task(server.serve())
+    while not server.started:
+        assert not task.done(), "the server ended before it had started"
+        await asyncio.sleep(0.005)
+    try:
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await task
 
 
 def environment(**added: str) -> dict[str, str]:

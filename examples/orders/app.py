@@ -33,4 +33,4 @@ ROUTES: Routes = {
 }
 
 app = Diptych(commands, queries, projections=[Orders, SalesByDay])
-http = api(app, ROUTES, title="Orders")
+http = api(app, ROUTES, title="Orders", cookie=True)

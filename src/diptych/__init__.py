@@ -20,6 +20,7 @@ from diptych.errors import (
     CommandIdReused,
     DiptychError,
     HandlerExists,
+    InProgress,
     InvalidQuery,
     LogRewound,
     Malformed,
@@ -33,6 +34,7 @@ from diptych.errors import (
     NotStorable,
     OutcomeUnknown,
     Overloaded,
+    PreconditionFailed,
     QueryInCommand,
     Refused,
     SchemaChanged,
@@ -64,6 +66,7 @@ from diptych.token import Token
 from diptych.write.aggregate import Aggregate
 from diptych.write.bus import CommandBus
 from diptych.write.command import Command, CommandHandler, Receipt
+from diptych.write.condition import Condition
 from diptych.write.decider import Decider, Decisions
 from diptych.write.repository import Repository
 
@@ -86,6 +89,7 @@ __all__ = [
     "CommandBus",
     "CommandHandler",
     "CommandIdReused",
+    "Condition",
     "ConsistentQueryHandler",
     "Decider",
     "Decisions",
@@ -95,6 +99,7 @@ __all__ = [
     "Event",
     "EventStore",
     "HandlerExists",
+    "InProgress",
     "Indexed",
     "InvalidQuery",
     "Key",
@@ -114,6 +119,7 @@ __all__ = [
     "OutcomeUnknown",
     "Overloaded",
     "PaginatedResult",
+    "PreconditionFailed",
     "Projection",
     "ProjectionStatus",
     "Query",

@@ -4,7 +4,7 @@ Hang both panels on one log: an application, and what runs while it is open.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar, get_args, get_origin
 
@@ -28,6 +28,7 @@ from diptych.token import Token
 from diptych.write.aggregate import Aggregate
 from diptych.write.bus import CommandBus
 from diptych.write.command import Command, Receipt
+from diptych.write.condition import Condition
 from diptych.write.decider import Decider, Decisions
 from diptych.write.repository import Repository
 
@@ -121,12 +122,19 @@ class Diptych:
                 yield running
             finally:
                 running.stopping = True
+                await asyncio.gather(*(finish() for finish in running.before_close), return_exceptions=True)
                 running.synchronizer.stop()
                 await _finish(following)
 
 
 class Running:
-    """An open application."""
+    """
+    An open application.
+
+    Attributes:
+        stopping: Whether it is about to close; whoever asks `ready` is told.
+        before_close: Awaited when it closes, while it still works.
+    """
 
     def __init__(
         self, app: Diptych, event_store: EventStore, read_db: ReadDatabase, provide: Mapping[Any, object]
@@ -136,6 +144,7 @@ class Running:
         self.projections: Sequence[AnyProjection] = app.projections
         self.synchronizer: ReadModelSynchronizer = ReadModelSynchronizer(event_store, read_db, app.projections)
         self.stopping = False
+        self.before_close: list[Callable[[], Awaitable[None]]] = []
         self._failure: BaseException | None = None
         self._provided = {EventStore: event_store, ReadDatabase: read_db, Running: self, **provide}
         self.queries: QueryBus = app.queries.bind(self._resolve)
@@ -147,9 +156,16 @@ class Running:
         """Handle a command; what its handler returned. See `CommandBus.dispatch`."""
         return await self.commands.dispatch(command)
 
-    async def execute(self, command: Command[R], *, digest: bytes | None = None) -> Receipt[R]:
+    async def execute(
+        self,
+        command: Command[R],
+        *,
+        digest: bytes | None = None,
+        condition: Condition | None = None,
+        patience_s: float | None = None,
+    ) -> Receipt[R]:
         """Handle a command; a receipt that says where its events are. See `CommandBus.execute`."""
-        return await self.commands.execute(command, digest=digest)
+        return await self.commands.execute(command, digest=digest, condition=condition, patience_s=patience_s)
 
     async def ask(
         self, query: Query[R], *, after: Token | str | None = None, position: int = 0, timeout_s: float = 2.0

@@ -4,6 +4,7 @@ Every error that Diptych raises, under one tree.
     DiptychError
     ├── Refused             understood and turned down; nothing was changed
     │   ├── WrongVersion        the stream moved on since the caller read it
+    │   │   └── PreconditionFailed  it is at a version that the caller said it must not be at
     │   ├── WrongCategory       the stream belongs to another category
     │   ├── NotFound            nothing of that id exists
     │   ├── CommandIdReused     the id was accepted before, with another body
@@ -13,6 +14,7 @@ Every error that Diptych raises, under one tree.
     │   └── LogRewound          the log was restored, or is another log
     ├── Unavailable         not now; the same call may succeed later
     │   ├── Overloaded          the queue is full
+    │   ├── InProgress          a command of that id is being handled
     │   ├── OutcomeUnknown      sent, but the answer never came
     │   ├── NotServed           the read model is still being built
     │   └── Behind              what seems missing may be on its way
@@ -54,6 +56,18 @@ class WrongVersion(Refused):
             "another writer came first, load it again and retry"
         )
         self.stream, self.expected, self.actual = stream, expected, actual
+
+
+class PreconditionFailed(WrongVersion):
+    """The stream is at a version that the caller said it must not be at."""
+
+    def __init__(self, *, stream: str, actual: int, condition: str) -> None:
+        Refused.__init__(
+            self,
+            f"stream {stream!r} is at version {actual}, and the command holds only {condition}: "
+            "read it again, and decide again",
+        )
+        self.stream, self.expected, self.actual = stream, condition, actual
 
 
 class WrongCategory(Refused):
@@ -155,6 +169,16 @@ class Overloaded(Unavailable):
     def __init__(self, what: str, limit: int) -> None:
         super().__init__(f"{what}: {limit} are waiting already; slow down and try again")
         self.what, self.limit = what, limit
+
+
+class InProgress(Unavailable):
+    """A command of that id is being handled, and took longer than this repeat of it would wait."""
+
+    def __init__(self, command_id: str) -> None:
+        super().__init__(
+            f"command {command_id!r} is being handled: ask again shortly with the same id, it happens at most once"
+        )
+        self.command_id = command_id
 
 
 class OutcomeUnknown(Unavailable):

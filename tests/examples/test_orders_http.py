@@ -20,7 +20,7 @@ async def test_any_text_is_an_id_and_the_order_is_where_the_answer_says(orders: 
     assert "X-Evil" not in placed.headers
     order = await orders.read(placed.headers["Location"], placed)
     assert order["order_id"] == order_id
-    assert (await orders.post(f"{placed.headers['Location']}/ship", json={})).status_code == 200
+    assert (await orders.post(f"{placed.headers['Location'].partition('?')[0]}/ship", json={})).status_code == 200
     customer = quote(order["customer_id"], safe="")
     assert (await orders.get(f"/customers/{customer}/orders")).json()["total"] == 1
 
@@ -30,7 +30,8 @@ async def test_placing_answers_the_id_and_where_to_find_the_order(orders: Orders
 
     assert response.status_code == 201
     assert list(response.json()) == ["order_id"]
-    assert response.headers["Location"] == f"/orders/{response.json()['order_id']}"
+    token = response.headers["Diptych-Position"]
+    assert response.headers["Location"] == f"/orders/{response.json()['order_id']}?diptych-position={token}"
     assert response.headers["ETag"] == '"1"'
     assert response.headers["Diptych-Position"]
 

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from annotated_types import Ge, Le
 from fastapi import FastAPI
+from tests.serving import serving
 
 from diptych import (
     Aggregate,
@@ -81,11 +82,12 @@ class NoteRow:
     note_id: Key[str]
     text: Indexed[Searched[str]]
     price: Decimal
+    version: int
 
 
 class Notes(TableProjection[NoteRow, Noted]):
     def evolve(self, row: NoteRow | None, event: RecordedEvent[Noted]) -> NoteRow | None:
-        return NoteRow(event.data.note_id, event.data.text, event.data.price)
+        return NoteRow(event.data.note_id, event.data.text, event.data.price, event.version)
 
 
 class NoteById(Query[NoteRow | None]):
@@ -144,21 +146,21 @@ async def http() -> FastAPI:
             "GET /notes/all": AllNotes,
             "POST /notes": Endpoint(Write, status=201, location="/notes/{note_id}"),
             "POST /notes/{note_id}/touch": Touch,
+            "DELETE /notes/{note_id}": Endpoint(Touch, insist=True),
         },
         log="memory://",
         read="sqlite:///:memory:",
         principal=lambda request: request.headers.get("X-User"),
         wait_s=30,
+        cookie=True,
     )
 
 
 @pytest.fixture
 async def client(http: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
-    async with http.router.lifespan_context(http):
-        transport = httpx.ASGITransport(http, raise_app_exceptions=False)
+    async with serving(http) as url, httpx.AsyncClient(base_url=url, timeout=60) as client:
         await http.state.diptych.caught_up()
-        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-            yield client
+        yield client
 
 
 @pytest.fixture

@@ -19,7 +19,8 @@ async def test_a_command_answers_with_what_was_made_where_and_when(client: httpx
     note_id = written.json()["note_id"]
 
     assert written.status_code == 201
-    assert written.headers["Location"] == f"/notes/{note_id}"
+    token = written.headers["Diptych-Position"]
+    assert written.headers["Location"] == f"/notes/{note_id}?diptych-position={token}"
     assert written.headers["ETag"] == '"1"'
 
     touched = await client.post(f"/notes/{note_id}/touch", json={"hard": True})
@@ -34,7 +35,7 @@ async def test_a_query_with_a_position_sees_what_was_written(client: httpx.Async
         answer = await client.get(written.headers["Location"], headers=token)
 
         assert answer.status_code == 200
-        assert answer.json() == {"note_id": written.json()["note_id"], "text": "hello", "price": "1.50"}
+        assert answer.json() == {"note_id": written.json()["note_id"], "text": "hello", "price": "1.50", "version": 1}
         assert answer.headers["Diptych-Position"]
         assert "Diptych-Stale" not in answer.headers
 
@@ -177,7 +178,9 @@ async def test_the_description_of_the_api_shows_what_is_taken_and_given(http: Fa
     description = http.openapi()
     text = json.dumps(description)
 
-    assert set(description["paths"]["/notes"]["post"]["responses"]) == {"201", "400", "404", "409", "415", "422", "503"}
+    assert set(description["paths"]["/notes"]["post"]["responses"]) == {
+        *("201", "202", "400", "404", "409", "412", "413", "415", "422", "503")
+    }
     assert set(description["components"]["schemas"]["Write"]["properties"]) == {"text", "price", "at", "tags"}
     assert description["components"]["schemas"]["Write"]["additionalProperties"] is False
     assert "command_id" not in text
@@ -190,9 +193,12 @@ async def test_the_description_of_the_api_shows_what_is_taken_and_given(http: Fa
         "page_size",
         "from",
         "Diptych-Position",
+        "Prefer",
     ]
     written = description["paths"]["/notes"]["post"]
-    assert [each["name"] for each in written["parameters"]] == ["Idempotency-Key"]
+    assert [each["name"] for each in written["parameters"]] == [
+        *("Idempotency-Key", "If-Match", "If-None-Match", "Prefer")
+    ]
     assert {"Diptych-Position", "ETag"} <= set(written["responses"]["201"]["headers"])
 
 

@@ -119,7 +119,10 @@ async def test_a_result_without_fields_fills_the_location_too() -> None:
     async with signing.router.lifespan_context(signing), client:
         signed = await client.post("/signs", json={"name": "a b"})
 
-    assert (signed.json(), signed.headers["Location"]) == ("a b", "/signs/a%20b")
+    assert (signed.json(), signed.headers["Location"]) == (
+        "a b",
+        f"/signs/a%20b?diptych-position={signed.headers['Diptych-Position']}",
+    )
 
 
 async def test_a_request_without_an_open_application_says_so_in_the_log(caplog: pytest.LogCaptureFixture) -> None:

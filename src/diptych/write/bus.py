@@ -6,17 +6,26 @@ accepted answer and changes nothing; with another body it is refused (P5).
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from diptych.errors import Misuse
 from diptych.handlers import Bus, Middleware, Resolve, chained
 from diptych.log import EventStore, append_ids
 from diptych.write.command import Command, Receipt
+from diptych.write.condition import Condition
 from diptych.write.execution import Contention, Execution, Way
 from diptych.write.idempotency import Answers, InFlight, mark_sent
 from diptych.write.unit_of_work import current_unit
 
 R = TypeVar("R")
+
+
+class Terms(NamedTuple):
+    """On which terms a command is sent; see `CommandBus.execute`."""
+
+    digest: bytes | None = None
+    condition: Condition | None = None
+    patience_s: float | None = None
 
 
 class CommandBus(Bus):
@@ -76,32 +85,46 @@ class CommandBus(Bus):
             Exception: What its handler raised, unchanged.
         """
         if self.middleware:
-            return (await self._within_middleware(command, None)).result
-        return (await self._execute(command, None)).result
+            return (await self._within_middleware(command, _PLAIN)).result
+        return (await self._execute(command, _PLAIN)).result
 
-    async def execute(self, command: Command[R], *, digest: bytes | None = None) -> Receipt[R]:
+    async def execute(
+        self,
+        command: Command[R],
+        *,
+        digest: bytes | None = None,
+        condition: Condition | None = None,
+        patience_s: float | None = None,
+    ) -> Receipt[R]:
         """
         Handle a command like `dispatch`; a receipt that says where its events are.
 
         Args:
             digest: What tells whether a repeat has the same body. Default: of its type and the fields given.
-        """
-        if self.middleware:
-            return await self._within_middleware(command, digest)
-        return await self._execute(command, digest)
+            condition: The versions that its stream may be at. A repeat gets the first answer whatever it says.
+            patience_s: How long it may wait for the same command, when that is being handled already.
 
-    async def _within_middleware(self, command: Command[R], digest: bytes | None) -> Receipt[R]:
+        Raises:
+            PreconditionFailed: Its stream is at none of the versions that *condition* allows.
+            InProgress: The same command has been handled for longer than *patience_s*.
+        """
+        terms = Terms(digest, condition, patience_s)
+        if self.middleware:
+            return await self._within_middleware(command, terms)
+        return await self._execute(command, terms)
+
+    async def _within_middleware(self, command: Command[R], terms: Terms) -> Receipt[R]:
         receipt: Receipt[Any] = Receipt(None)  # what stands if middleware answers by itself
 
         async def innermost(message: Command[Any]) -> Any:
             nonlocal receipt
-            receipt = await self._execute(message, digest)
+            receipt = await self._execute(message, terms)
             return receipt.result
 
         result: R = await chained(self.middleware, innermost)(command)
         return Receipt(result, receipt.stream, receipt.version, receipt.position, receipt.identity)
 
-    async def _execute(self, command: Command[R], digest: bytes | None) -> Receipt[R]:
+    async def _execute(self, command: Command[R], terms: Terms) -> Receipt[R]:
         way = self._ways.get(type(command)) or self._way_of(type(command))
         if append_ids.get() is not None and current_unit() is not None:
             raise Misuse(
@@ -111,9 +134,10 @@ class CommandBus(Bus):
         repeated, flying = mark_sent(command), self._in_flight
         while not flying.begin(command.command_id):
             repeated = True
-            await flying.end_of(command.command_id)
+            await flying.end_of(command.command_id, terms.patience_s)
         try:
-            return await Execution(command, way, self._event_store, digest).outcome(repeated=repeated)
+            execution = Execution(command, way, self._event_store, terms.digest, terms.condition)
+            return await execution.outcome(repeated=repeated)
         finally:
             flying.end(command.command_id)
 
@@ -124,3 +148,6 @@ class CommandBus(Bus):
 
     def _answers_of(self, command_type: type) -> Answers:
         return Answers(command_type, self.handlers.returns(command_type))
+
+
+_PLAIN = Terms()

@@ -15,11 +15,12 @@ from weakref import WeakValueDictionary
 
 import msgspec
 
-from diptych.errors import CommandIdReused, Unavailable, WrongVersion
+from diptych.errors import CommandIdReused, NotFound, PreconditionFailed, Refused, Unavailable, WrongVersion
 from diptych.handlers import Call
 from diptych.log import EventStore
 from diptych.store.port import Outcome
 from diptych.write.command import Command, Receipt
+from diptych.write.condition import Condition
 from diptych.write.idempotency import Answers, digest_of, names_its_id
 from diptych.write.unit_of_work import UnitOfWork
 
@@ -53,6 +54,7 @@ class Execution(msgspec.Struct):
     way: Way
     event_store: EventStore | None
     digest: bytes | None
+    condition: Condition | None = None
 
     async def outcome(self, *, repeated: bool) -> Receipt[Any]:
         """
@@ -68,7 +70,7 @@ class Execution(msgspec.Struct):
             try:
                 return await self._try(unit)
             except WrongVersion as lost:
-                if unit.names_version:
+                if unit.names_version or isinstance(lost, PreconditionFailed):
                     raise
                 return await self._accepted_after(lost)
         except Unavailable:
@@ -88,7 +90,8 @@ class Execution(msgspec.Struct):
                 try:
                     return await self._try(unit)
                 except WrongVersion as conflict:
-                    if unit.names_version or (conflict.stream, conflict.expected) == (lost.stream, lost.expected):
+                    is_final = unit.names_version or isinstance(conflict, PreconditionFailed)
+                    if is_final or (conflict.stream, conflict.expected) == (lost.stream, lost.expected):
                         raise
                     lost = conflict
         raise lost
@@ -97,6 +100,11 @@ class Execution(msgspec.Struct):
         begun = unit.begin()
         try:
             result = await self.way.call(self.command)
+        except NotFound:
+            raise
+        except Refused:
+            unit.insist()  # a rule that a stale view runs into isn't what its sender has to hear
+            raise
         finally:
             unit.end(begun)
             self.event_store = unit.event_store
@@ -106,7 +114,7 @@ class Execution(msgspec.Struct):
         return self._answer(outcome) if outcome.repeated else self._receipt(outcome, result)
 
     def _unit(self) -> UnitOfWork:
-        return UnitOfWork.begun(self.command.command_id, self.event_store, self._digest_of_command)
+        return UnitOfWork.begun(self.command.command_id, self.event_store, self._digest_of_command, self.condition)
 
     def _digest_of_command(self) -> bytes:
         self.digest = self.digest or digest_of(self.command)

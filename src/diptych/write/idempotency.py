@@ -13,7 +13,7 @@ import msgspec
 from msgspec import inspect as shapes
 
 from diptych.codec import check
-from diptych.errors import BadHandler, BadMessage, NotStorable
+from diptych.errors import BadHandler, BadMessage, InProgress, NotStorable
 from diptych.handlers import shown
 from diptych.message import given
 from diptych.write.command import Command
@@ -120,11 +120,19 @@ class InFlight:
         self._ends[command_id] = None
         return True
 
-    async def end_of(self, command_id: str) -> None:
-        """Wait until the one under way has ended; then begin, unless another was quicker."""
+    async def end_of(self, command_id: str, patience_s: float | None) -> None:
+        """
+        Wait until the one under way has ended; then begin, unless another was quicker.
+
+        Raises:
+            InProgress: It took longer than *patience_s*; None waits as long as it takes.
+        """
         end = self._ends[command_id] or asyncio.get_running_loop().create_future()
         self._ends[command_id] = end
-        await asyncio.shield(end)  # many wait for it, and one of them may be cancelled
+        try:
+            await asyncio.wait_for(asyncio.shield(end), patience_s)  # many wait for it, and may be cancelled
+        except TimeoutError as late:
+            raise InProgress(command_id) from late
 
     def end(self, command_id: str) -> None:
         """Let the next one of this id begin."""

@@ -17,6 +17,7 @@ from diptych.errors import TwoLogs, WrongVersion
 from diptych.event import Metadata, event_type
 from diptych.log import Appended, AppendIds, EventStore, ToStream, append_ids, command_under_way
 from diptych.store.port import CommandRecord, Outcome
+from diptych.write.condition import Condition, version_behind
 
 T = TypeVar("T")
 
@@ -27,6 +28,7 @@ class UnitOfWork(msgspec.Struct):
 
     Attributes:
         event_store: The log that it used, and the only one it may; None so far.
+        condition: The versions that the command's sender allows.
         names_version: Whether the handler insisted on a version that its caller has seen.
     """
 
@@ -34,6 +36,7 @@ class UnitOfWork(msgspec.Struct):
     event_store: EventStore | None
     digest: Callable[[], bytes]  # asked for when it is needed: it costs a little
     metadata: Metadata
+    condition: Condition | None = None
     names_version: bool = False
     is_running: bool = False
     _known: dict[tuple[type, str], Any] = {}
@@ -43,13 +46,15 @@ class UnitOfWork(msgspec.Struct):
     _ordinal: int = 0
 
     @staticmethod
-    def begun(command_id: str, event_store: EventStore | None, digest: Callable[[], bytes]) -> "UnitOfWork":
+    def begun(
+        command_id: str, event_store: EventStore | None, digest: Callable[[], bytes], condition: Condition | None = None
+    ) -> "UnitOfWork":
         """A unit whose events will carry the metadata of where it is begun, and its command's id."""
         outer = current_metadata()
         metadata = Metadata(
             outer.correlation_id or command_id, command_id, command_id, outer.actor, outer.traceparent, outer.extra
         )
-        return UnitOfWork(command_id, event_store, digest, metadata)
+        return UnitOfWork(command_id, event_store, digest, metadata, condition)
 
     def begin(self) -> tuple[Token[AppendIds | None], Token[Metadata]]:
         """What is saved and appended from here on belongs to this unit, until what it returns is given to `end`."""
@@ -117,6 +122,8 @@ class UnitOfWork(msgspec.Struct):
 
         Not the values: a handler that runs again may have drawn new ids and times, and its first append stands.
         """
+        if self.condition is not None and self._appended is None:
+            self.condition.insist(*version_behind(streams))
         shape = [(each.stream_id, [event_type(type(event)).name for event in each.events]) for each in streams]
         return blake2b(self.digest() + msgspec.json.encode(shape), digest_size=16).digest()
 
@@ -126,10 +133,36 @@ class UnitOfWork(msgspec.Struct):
             self._appended = (appended.stream, appended.version)
 
     async def commit(self, event_store: EventStore, *, result: bytes) -> Outcome:
-        """Commit what is staged, and the command's id, digest and result with it."""
+        """
+        Commit what is staged, and the command's id, digest and result with it.
+
+        Raises:
+            PreconditionFailed: Its stream is, or has come, where its sender doesn't allow it.
+            WrongVersion: Another writer came first.
+        """
+        self.insist()
         stream, version = self._appended or self._loaded or ("", 0)
         record = CommandRecord(self.command_id, self.digest(), result, stream, version)
-        return await event_store.commit(list(self._staged.values()), record, self.metadata)
+        try:
+            return await event_store.commit(list(self._staged.values()), record, self.metadata)
+        except WrongVersion as lost:
+            if self.condition is not None and lost.stream == next(iter(self._staged)):
+                self.condition.insist(lost.stream, lost.actual)
+            raise
+
+    def insist(self) -> None:
+        """
+        Refuse what the command's sender doesn't allow, so far as it is known.
+
+        Raises:
+            PreconditionFailed: The stream that it changed, or loaded first, is at another version.
+        """
+        if self.condition is None or self._appended is not None:
+            return
+        if self._staged:
+            self.condition.insist(*version_behind(list(self._staged.values())))
+        else:
+            self.condition.insist(*(self._loaded or ("", 0)))
 
 
 def current_unit() -> UnitOfWork | None:

@@ -12,8 +12,10 @@ from fastapi.responses import JSONResponse
 from fastapi_offline import FastAPIOffline
 
 from diptych.app import LOG_URL, READ_URL, Diptych, Running
+from diptych.edge.fastapi.positions import PositionCookie
 from diptych.edge.fastapi.problems import problem, problems
-from diptych.edge.fastapi.routes import Endpoint, Principal, add_route, running_of
+from diptych.edge.fastapi.routes import add_route, add_status_route
+from diptych.edge.fastapi.settings import Endpoint, Principal, Settings, running_of
 from diptych.message import Message
 from diptych.read.query import QueryBus
 from diptych.write.bus import CommandBus
@@ -30,6 +32,8 @@ def api(
     title: str = "Diptych",
     principal: Principal = lambda request: None,
     wait_s: float = 2.0,
+    patience_s: float = 10.0,
+    cookie: bool = False,
 ) -> FastAPI:
     """
     Serve an application over HTTP.
@@ -43,6 +47,8 @@ def api(
         read: URL of the read database. Default: `DIPTYCH_READ_URL`, else a file under ./data/.
         principal: Who asks; an `Idempotency-Key` belongs to one principal.
         wait_s: Seconds that a read with `Diptych-Position` may wait before it is answered as `Diptych-Stale`.
+        patience_s: Seconds that a repeat waits for the first of its `Idempotency-Key` before it is answered 409.
+        cookie: Whether browsers keep the position of what they wrote as a cookie; see `PositionCookie`.
 
     Raises:
         BadMessage: A route that can't work.
@@ -61,12 +67,15 @@ def api(
 
     http = FastAPIOffline(title=title, lifespan=lifespan)
     problems(http)
-    router = APIRouter()
+    if cookie:
+        http.add_middleware(PositionCookie)
+    router, settings = APIRouter(), Settings(principal, wait_s, patience_s)
     for route in sorted(routes, key=_fixed_first):
         found = routes[route]
         endpoint = found if isinstance(found, Endpoint) else Endpoint(found)
-        add_route(router, route, endpoint, principal=principal, wait_s=wait_s)
+        add_route(router, route, endpoint, settings)
         app.require_handler(endpoint.message)
+    add_status_route(router, settings)
     http.include_router(router)
     http.include_router(_health())
     return http

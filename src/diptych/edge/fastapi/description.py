@@ -4,12 +4,19 @@ Describe to OpenAPI what no model says: the headers that are read and sent, and 
 
 from typing import Any
 
+from diptych.edge.fastapi.commands import STATUS_PATH
+from diptych.edge.fastapi.conditions import IF_MATCH, IF_NONE_MATCH
+from diptych.edge.fastapi.positions import POSITION
+from diptych.edge.fastapi.preferences import APPLIED, PREFER
 from diptych.edge.fastapi.problems import MEDIA_TYPE, ProblemModel
+from diptych.edge.fastapi.queries import STALE
+from diptych.edge.fastapi.requests import KEY
+from diptych.edge.fastapi.settings import Endpoint
 
-KEY, POSITION, STALE = "Idempotency-Key", "Diptych-Position", "Diptych-Stale"
 SENT_BY_COMMANDS = {
     POSITION: "Where the command's last event is in the log; send it with a GET to read what was written.",
     "ETag": "The version of what was changed.",
+    APPLIED: "The preferences that were followed.",
 }
 SENT_BY_QUERIES = {
     POSITION: "The position that the answer was served at.",
@@ -17,27 +24,73 @@ SENT_BY_QUERIES = {
 }
 
 
-def described_headers(*, is_command: bool) -> list[dict[str, Any]]:
+def described_headers(*, is_command: bool, is_versioned: bool) -> list[dict[str, Any]]:
     """The headers that a message's route reads."""
     if is_command:
-        return [_header(KEY, "Names this request: sent again, it is answered as before and changes nothing.")]
-    return [_header(POSITION, "Wait until the answer includes this position, as another answer gave it.")]
+        read = {
+            KEY: "Names this request: sent again, it is answered as before and changes nothing.",
+            IF_MATCH: "Change only what is at one of these versions, as an ETag named it.",
+            IF_NONE_MATCH: "With * make something only where nothing is.",
+            PREFER: "`respond-async` is answered before it is done, `wait=N` after N seconds at the latest.",
+        }
+    else:
+        read = {POSITION: "Wait until the answer includes this position, as another answer gave it."}
+        read |= {IF_NONE_MATCH: "The version that is known already; then nothing is sent."} if is_versioned else {}
+        read |= {PREFER: "`wait=N` waits N seconds at most for the position."}
+    return [_parameter("header", name, text) for name, text in read.items()]
 
 
-def described_responses(status: int, *, is_command: bool) -> dict[int | str, dict[str, Any]]:
+def described_responses(endpoint: Endpoint, *, is_command: bool, is_versioned: bool) -> dict[int | str, dict[str, Any]]:
     """The headers of a good answer, and the problems instead of one."""
-    sent = SENT_BY_COMMANDS if is_command else SENT_BY_QUERIES
-    headers = {name: {"description": text, "schema": {"type": "string"}} for name, text in sent.items()}
+    sent = dict(SENT_BY_COMMANDS if is_command else SENT_BY_QUERIES)
+    if is_versioned and not is_command:
+        sent["ETag"] = "The version of the row."
+    if endpoint.location is not None:
+        sent["Location"] = "What was made; the position in it is waited for."
     described = {400: "Malformed", 404: "Not found", 422: "Not the shape that is asked for", 503: "Not now"}
+    if is_versioned:
+        described[412] = "At another version than the request insists on"
     if is_command:
-        described[409] = "A rule refused, or another came first"
-        described[415] = "The body isn't said to be JSON"
-    content = {MEDIA_TYPE: {"schema": ProblemModel.model_json_schema()}}
-    problems: dict[int | str, dict[str, Any]] = {
-        code: {"description": text, "content": content} for code, text in described.items()
+        described[409] = "A rule refused, another came first, or the same key is under way"
+        described |= {413: "The body is too large", 415: "The body isn't said to be JSON"}
+    if endpoint.insist:
+        described[428] = "The request must say which version it means"
+    answers: dict[int | str, dict[str, Any]] = {endpoint.status: {"headers": _headers(sent)}, **_problems(described)}
+    if is_command:
+        answers[202] = _accepted()
+    elif is_versioned:
+        answers[304] = {"description": "The version that the client has is the latest", "headers": _headers(sent)}
+    return dict(sorted(answers.items(), key=lambda answer: str(answer[0])))
+
+
+def described_status() -> dict[int | str, dict[str, Any]]:
+    """How a command may have ended."""
+    status = {"status": {"enum": ["pending", "accepted", "refused"]}, "code": {"type": "integer"}, "answer": {}}
+    status |= {"location": {"type": ["string", "null"]}}
+    schema = {"type": "object", "properties": status, "required": ["status"], "additionalProperties": False}
+    found = {"description": "How it has ended", "content": {"application/json": {"schema": schema}}}
+    missing = {404: "Not accepted, and not under way here", 422: "No key", 503: "Not now"}
+    return {200: found, **_problems(missing)}
+
+
+def _accepted() -> dict[str, Any]:
+    status = {"type": "object", "properties": {"status": {"const": "pending"}}, "required": ["status"]}
+    sent = {"Location": f"Where to ask how it ended, {STATUS_PATH}", "Retry-After": "Seconds", APPLIED: "respond-async"}
+    return {
+        "description": "Taken, and not yet done",
+        "headers": _headers(sent),
+        "content": {"application/json": {"schema": status}},
     }
-    return {status: {"headers": headers}, **problems}
 
 
-def _header(name: str, text: str) -> dict[str, Any]:
-    return {"name": name, "in": "header", "required": False, "description": text, "schema": {"type": "string"}}
+def _problems(described: dict[int, str]) -> dict[int | str, dict[str, Any]]:
+    content = {MEDIA_TYPE: {"schema": ProblemModel.model_json_schema()}}
+    return {code: {"description": text, "content": content} for code, text in described.items()}
+
+
+def _headers(sent: dict[str, str]) -> dict[str, Any]:
+    return {name: {"description": text, "schema": {"type": "string"}} for name, text in sent.items()}
+
+
+def _parameter(place: str, name: str, text: str) -> dict[str, Any]:
+    return {"name": name, "in": place, "required": False, "description": text, "schema": {"type": "string"}}

@@ -6,11 +6,11 @@ all others: nobody sets a `command_id` from outside.
 """
 
 from collections.abc import Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, is_dataclass
 from functools import cache, reduce
 from operator import or_
-from types import GenericAlias, UnionType
-from typing import Any, get_args, get_origin, get_type_hints
+from types import GenericAlias, NoneType, UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from msgspec import Struct
 from pydantic import BaseModel, ConfigDict, Field, create_model
@@ -56,6 +56,18 @@ def result_type(message_type: type[Message]) -> Any:
     """What a message names as its result."""
     base = Command if issubclass(message_type, Command) else Query
     return next(iter(arguments_of(message_type, base)), Any)
+
+
+def has_version(result: Any) -> bool:
+    """Whether a result is one row that says its stream's version, in a field of that name."""
+    alternatives = get_args(result) if get_origin(result) in {Union, UnionType} else (result,)
+    rows = [each for each in alternatives if each is not NoneType]
+    return bool(rows) and all(
+        isinstance(row, type)
+        and (is_dataclass(row) or issubclass(row, Struct))
+        and get_type_hints(row).get("version") is int
+        for row in rows
+    )
 
 
 def output_model(result: Any) -> Any:

@@ -4,7 +4,7 @@ Answer every error as RFC 9457 `application/problem+json`: what happened, with i
 
 import inspect
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
@@ -18,11 +18,13 @@ from starlette.exceptions import HTTPException
 from diptych.errors import (
     CommandIdReused,
     DiptychError,
+    InProgress,
     InvalidQuery,
     LogRewound,
     Malformed,
     NotFound,
     NotStorable,
+    PreconditionFailed,
     Refused,
     Unavailable,
     WrongCategory,
@@ -40,6 +42,8 @@ STATUSES: dict[type[Exception], int] = {
     Malformed: 400,
     NotFound: 404,
     WrongVersion: 409,
+    PreconditionFailed: 412,
+    InProgress: 409,
     WrongCategory: 409,
     LogRewound: 409,
     CommandIdReused: 422,
@@ -75,17 +79,24 @@ def problem(
 
 def problems(app: FastAPI) -> None:
     """Let a FastAPI application answer Diptych's errors, its own and everybody else's as problems."""
-    app.add_exception_handler(DiptychError, _diptych_error)
-    app.add_exception_handler(RequestValidationError, _invalid_request)
-    app.add_exception_handler(HTTPException, _http_error)
+    for kind, answer in _ANSWERS.items():
+        app.add_exception_handler(kind, answer)
     app.add_exception_handler(Exception, _unforeseen)
+
+
+async def problem_of(request: Request, error: Exception) -> Response:
+    """Any error as a problem; what nobody foresaw is logged, and tells nothing of the inside."""
+    for kind, answer in _ANSWERS.items():
+        if isinstance(error, kind):
+            return await answer(request, error)
+    return await _unforeseen(request, error)
 
 
 async def _diptych_error(request: Request, error: Exception) -> Response:
     status = next(STATUSES[base] for base in type(error).__mro__ if base in STATUSES)
     if status == HTTPStatus.INTERNAL_SERVER_ERROR:
         return await _unforeseen(request, error)
-    headers = {"Retry-After": str(RETRY_AFTER_S)} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
+    headers = {"Retry-After": str(RETRY_AFTER_S)} if isinstance(error, Unavailable) else None
     if _is_rule(error):
         detail = str(error) or inspect.getdoc(type(error)) or type(error).__name__
         return problem(status, "rule", detail, {"rule": type(error).__name__, **_facts(error)})
@@ -147,3 +158,10 @@ def _facts(error: Exception) -> dict[str, Any]:
             if name not in ProblemModel.model_fields:
                 facts[name] = msgspec.json.decode(msgspec.json.encode(value))
     return facts
+
+
+_ANSWERS: dict[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
+    DiptychError: _diptych_error,
+    RequestValidationError: _invalid_request,
+    HTTPException: _http_error,
+}

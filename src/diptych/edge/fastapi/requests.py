@@ -17,8 +17,12 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 from starlette.types import Scope
 
+from diptych.edge.fastapi.positions import take_from_link
+from diptych.edge.fastapi.problems import problem_of
+
 MAX_BODY_BYTES = 2 * 1024 * 1024
 MAX_KEY_CHARACTERS = 255
+KEY = "Idempotency-Key"
 WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 JSON = re.compile(r"application/([^;\s]+\+)?json\s*(;|$)", re.IGNORECASE)
 SLASH = "\udc2f"  # stands for a slash inside a value: no decoded path can hold this character
@@ -65,11 +69,28 @@ class MessageRoute(APIRoute):
         handler = super().get_route_handler()
 
         async def handle(request: Request) -> Response:
-            if request.method in WITH_BODY:
-                _insist_on_json(request)
-            return await handler(MessageRequest(request.scope, request.receive))
+            try:
+                take_from_link(request.scope)
+                if request.method in WITH_BODY:
+                    _insist_on_json(request)
+                return await handler(MessageRequest(request.scope, request.receive))
+            except Exception as error:  # noqa: BLE001  # whatever application this route is put into
+                return await problem_of(request, error)
 
         return handle
+
+
+def key_of(request: Request) -> str | None:
+    """The `Idempotency-Key` of a request; None without one."""
+    key = request.headers.get(KEY)
+    if key is not None and not 0 < len(key) <= MAX_KEY_CHARACTERS:
+        raise HTTPException(400, f"{KEY} must have 1 to {MAX_KEY_CHARACTERS} characters")
+    return key
+
+
+def command_id_of(key: str, principal: str | None) -> str:
+    """The command id that a key names for its principal: another principal's same key names another command."""
+    return blake2b(f"{principal or 'anonymous'}\0{key}".encode(), digest_size=16).hexdigest()
 
 
 async def digest_of(request: Request) -> bytes:
@@ -77,16 +98,6 @@ async def digest_of(request: Request) -> bytes:
     body = await request.json() if await request.body() else None
     whole = [request.method, request.url.path, sorted(request.query_params.multi_items()), body]
     return blake2b(msgspec.json.encode(whole, order="deterministic"), digest_size=16).digest()
-
-
-def command_id_of(request: Request, principal: str) -> str | None:
-    """The command id that an `Idempotency-Key` names for its principal; None without one."""
-    key = request.headers.get("idempotency-key")
-    if key is None:
-        return None
-    if not 0 < len(key) <= MAX_KEY_CHARACTERS:
-        raise HTTPException(400, f"Idempotency-Key must have 1 to {MAX_KEY_CHARACTERS} characters")
-    return blake2b(f"{principal}\0{key}".encode(), digest_size=16).hexdigest()
 
 
 def _insist_on_json(request: Request) -> None:
