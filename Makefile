@@ -9,7 +9,7 @@ URL = http://127.0.0.1:$(PORT)
 export PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check coverage faults mutants bench load docs
+.PHONY: help run test check coverage lowest faults mutants bench load docs
 
 help: ## list what there is to make
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1	\2/p' $(firstword $(MAKEFILE_LIST)) | while IFS='	' read -r name what; do printf 'make %-8s %s\n' "$$name" "$$what"; done
@@ -27,6 +27,9 @@ test: .venv/installed-test ## run the tests (ARGS= for pytest)
 coverage: .venv/installed-test ## run the tests and tell which branches of the engine none of them takes
 	@$(PYTHON) -m coverage run -m pytest --timeout=300 $(ARGS)
 	@$(PYTHON) -m coverage report
+
+lowest: .venv/installed-test ## run the tests with the lowest versions allowed (ARGS= for pytest)
+	@.ci/lowest $(ARGS)
 
 faults: .venv/installed-test ## run the long fault matrix
 	@DIPTYCH_FAULTS=long $(PYTHON) -m pytest tests/faults --timeout=600 $(ARGS)
