@@ -14,7 +14,7 @@ from diptych.generics import arguments_of, members_of
 from diptych.handlers import MISSING
 from diptych.log import EventStore, open_store
 from diptych.message import Message
-from diptych.read.consistency import Answer, ConsistentQueryHandler, ask, position_in
+from diptych.read.consistency import Answer, ConsistentQueryHandler, ask, check_token
 from diptych.read.database import ReadDatabase, open_read_db
 from diptych.read.follower import REPAIR
 from diptych.read.model import ReadModel
@@ -183,10 +183,9 @@ class Running:
         """
         if after is not None:
             token = Token.decode(after) if isinstance(after, str) else after
-            position = position_in(token, self.event_store.identity)
-        return await ask(
-            self.queries, query, position=position, timeout_s=timeout_s, identity=self.event_store.identity
-        )
+            check_token(token, [self.event_store.identity])
+            position = token.position
+        return await ask(self.queries, query, position=position, timeout_s=timeout_s)
 
     async def caught_up(self, timeout_s: float = 30.0) -> None:
         """

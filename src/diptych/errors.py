@@ -11,6 +11,7 @@ Every error that Diptych raises, under one tree.
     │   ├── NotStorable         a value that the log can't give back unchanged
     │   ├── InvalidQuery        a filter, sort, page or search that isn't declared
     │   ├── Malformed           a token or cursor that nobody here handed out
+    │   ├── ReadSideOnly        this process has no log: it answers queries alone
     │   └── LogRewound          the log was restored, or is another log
     ├── Unavailable         not now; the same call may succeed later
     │   ├── Overloaded          the queue is full
@@ -151,6 +152,19 @@ class LogRewound(Refused):
     def __init__(self, *, who: str, why: str, repair: str) -> None:
         super().__init__(f"{who} does not fit this log: {why}; {repair}")
         self.who, self.why, self.repair = who, why, repair
+
+
+class ReadSideOnly(Refused):
+    """This process was opened without a log: it answers queries, and waits for positions."""
+
+    what: str
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"{what} needs the log, and this process has only the read side (its log is 'none'): "
+            "ask a process that has a log"
+        )
+        self.what = what
 
 
 # Unavailable

@@ -6,7 +6,7 @@ answer says which position it was served at, and whether that is too early and
 why: it is never silently stale (P7).
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -16,12 +16,12 @@ from typing import Generic, TypeVar
 from diptych.errors import Behind, LogRewound, NotFound
 from diptych.log import EventStore
 from diptych.read.query import Query, QueryBus
-from diptych.read.wait import Reached
+from diptych.read.versions import Versions
+from diptych.read.wait import NEVER, Reached
 from diptych.store.port import LogIdentity
 from diptych.token import Token
 
 R = TypeVar("R")
-NEVER = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,23 +45,28 @@ class Answer(Generic[R]):
 
 @dataclass(slots=True)
 class Freshness:
-    """What the query under way asked for, and what it was served from so far."""
+    """
+    What the query under way asked for, and what it was served from so far.
+
+    `log` is whose position it is; None for that of whichever log is followed.
+    """
 
     position: int
     deadline: float
-    served: list[Reached] = field(default_factory=list)
+    log: LogIdentity | None = None
+    served: list[tuple[Reached, LogIdentity]] = field(default_factory=list)
 
     def left(self) -> float:
         """Seconds that it may still wait."""
         return max(0.0, self.deadline - monotonic())
 
-    def worst(self) -> Reached | None:
-        """What it was served from that is furthest behind; None if it read no read model."""
-        return min(self.served, key=lambda reached: (not reached.stale, reached.position), default=None)
+    def worst(self) -> tuple[Reached, LogIdentity] | None:
+        """What it was served from that is furthest behind, and of which log; None if it read no read model."""
+        return min(self.served, key=lambda served: (not served[0].stale, served[0].position), default=None)
 
     def doubt(self) -> Behind | None:
         """Why something missing may be there all the same; None where it is missing for certain."""
-        worst = self.worst()
+        worst, _ = self.worst() or (None, None)
         if worst is None or not worst.stale:
             return None
         return Behind(position=worst.position, wanted=self.position, reason=worst.reason or "timeout")
@@ -76,9 +81,9 @@ def asked() -> Freshness | None:
 
 
 @contextmanager
-def asking(position: int, timeout_s: float) -> Iterator[Freshness]:
-    """Let every read model that is read inside wait for *position*."""
-    freshness = Freshness(position, monotonic() + timeout_s)
+def asking(position: int, timeout_s: float, log: LogIdentity | None = None) -> Iterator[Freshness]:
+    """Let every read model that is read inside wait for *position*, which is one of *log*."""
+    freshness = Freshness(position, monotonic() + timeout_s, log)
     token = _asked.set(freshness)
     try:
         yield freshness
@@ -87,42 +92,49 @@ def asking(position: int, timeout_s: float) -> Iterator[Freshness]:
 
 
 async def ask(
-    queries: QueryBus, query: Query[R], *, position: int, timeout_s: float, identity: LogIdentity | None
+    queries: QueryBus, query: Query[R], *, position: int, timeout_s: float, log: LogIdentity | None = None
 ) -> Answer[R]:
     """
     Dispatch a query that is to see everything up to *position*.
 
+    Args:
+        log: Which log the position is of; None for whichever is followed.
+
     Raises:
         Behind: It found nothing, and that may be because it was served too early.
     """
-    with asking(position, timeout_s) as freshness:
+    with asking(position, timeout_s, log) as freshness:
         try:
             data = await queries.dispatch(query)
         except NotFound as missing:
             raise freshness.doubt() or missing from None
     if data is None and (doubt := freshness.doubt()):
         raise doubt
-    worst = freshness.worst()
-    if worst is None:
+    worst, log = freshness.worst() or (None, None)
+    if worst is None or log is None:
         return Answer(data, None, stale=position > 0, reason="no read model" if position > 0 else None)
-    token = Token(worst.position, "", identity.log_id, identity.incarnation).encode() if identity else ""
+    token = Token(worst.position, "", log.log_id, log.incarnation).encode()
     return Answer(data, worst.position, worst.stale, worst.reason, token)
 
 
-def position_in(token: Token, identity: LogIdentity) -> int:
+def log_of(token: Token) -> LogIdentity:
+    """Which log a token belongs to."""
+    return LogIdentity(token.log_id, token.incarnation)
+
+
+def check_token(token: Token, logs: Collection[LogIdentity]) -> None:
     """
-    The position that a token names in this log.
+    Insist that a token is of one of the logs that are followed.
 
     Raises:
         LogRewound: It is of another log, or of one that was restored since.
     """
-    if (token.log_id, token.incarnation) != (identity.log_id, identity.incarnation):
+    if log_of(token) not in logs:
         raise LogRewound(
             who=f"position token {token.position}",
             why="it was given by another log, or before this one was restored",
             repair="drop the token and read again without it",
         )
-    return token.position
 
 
 class ConsistentQueryHandler:
@@ -134,7 +146,7 @@ class ConsistentQueryHandler:
     """
 
     def __init__(self, queries: QueryBus, event_store: EventStore) -> None:
-        self._queries, self._event_store = queries, event_store
+        self._queries, self._versions = queries, Versions(event_store)
 
     async def query_after_command(
         self,
@@ -155,23 +167,12 @@ class ConsistentQueryHandler:
 
         Raises:
             ValueError: Neither a position nor a stream with a version was named.
+            ReadSideOnly: A stream's version was named in a process without a log, which can't know where it is.
         """
         deadline = monotonic() + timeout
         if position is None:
             if stream_id is None or expected_version is None:
                 raise ValueError("name a position, or a stream_id with its expected_version")
-            position = await self._position_of(stream_id, expected_version, deadline)
-        left = max(0.0, deadline - monotonic())
-        return await ask(self._queries, query, position=position, timeout_s=left, identity=self._event_store.identity)
-
-    async def _position_of(self, stream_id: str, version: int, deadline: float) -> int:
-        """The position of a stream's version, as soon as there is one; one beyond every log when the time is up."""
-        while version > 0:
-            head = await self._event_store.head()
-            position = await self._event_store.position_of(stream_id, version)
-            if position is not None:
-                return position
-            if monotonic() >= deadline:
-                return NEVER
-            await self._event_store.wait_beyond(head, deadline - monotonic())
-        return 0
+            found = await self._versions.position_of(stream_id, expected_version, timeout)
+            position = NEVER if found is None else found
+        return await ask(self._queries, query, position=position, timeout_s=max(0.0, deadline - monotonic()))

@@ -6,7 +6,7 @@ goes wrong because the database is away is `Unavailable`: try again.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from importlib.resources import files
 from tempfile import TemporaryDirectory
@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from diptych.errors import BadDatabase, Unavailable
 from diptych.read.cancellation import to_its_end
-from diptych.read.engines import PATIENCE_S, Engines, engines_for
+from diptych.read.engines import PATIENCE_S, Bell, Engines, engines_for
 from diptych.store.location import Place
 
 SCHEMA_VERSION = 2
@@ -33,6 +33,8 @@ class ReadDatabase:
         self._engines = engines
         self._turns = asyncio.Lock() if engines.one_writer else nullcontext()
         self._place: Place | None = None
+        self._bell: Bell | None = None
+        self._hearers: set[Callable[[], None]] = set()
 
     @property
     def dialect_name(self) -> str:
@@ -43,6 +45,34 @@ class ReadDatabase:
         """From now on, use only the file that is there now: one that is put in its place is not the same."""
         if self._engines.file is not None:
             self._place = Place(str(self._engines.file), what="the read database")
+
+    async def hang_bell(self) -> None:
+        """From now on, processes that have this database open can tell each other that something moved in it."""
+        if self._engines.channel is not None and self._engines.bell is not None:
+            async with self.snapshot() as connection:
+                channel: str = (await connection.execute(self._engines.channel)).scalar_one()
+            self._bell = self._engines.bell(channel, self._heard)
+
+    def tell(self) -> None:
+        """Let other processes know that something moved: a hint, and only where the database can pass it on."""
+        if self._bell is not None:
+            self._bell.ring()
+
+    def listen(self, heard: Callable[[], None]) -> None:
+        """Call *heard* soon after something moved, as far as that gets about; who waits also looks by himself."""
+        self._hearers.add(heard)
+        if self._bell is not None:
+            self._bell.listen()
+
+    def unlisten(self, heard: Callable[[], None]) -> None:
+        """Call it no more."""
+        self._hearers.discard(heard)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        if self._bell is not None:
+            await self._bell.close()
+        await self._engines.dispose()
 
     @asynccontextmanager
     async def acquire(self) -> AsyncIterator[AsyncConnection]:
@@ -136,6 +166,10 @@ class ReadDatabase:
                 raise
             raise self._away(error.orig if isinstance(error, DBAPIError) else error) from error
 
+    def _heard(self) -> None:
+        for heard in tuple(self._hearers):
+            heard()
+
     def _away(self, cause: BaseException | None) -> Unavailable:
         return Unavailable(f"the read database {self._engines.name} can't be used now: {cause}")
 
@@ -158,13 +192,14 @@ async def open_read_db(url: str) -> AsyncIterator[ReadDatabase]:
                 yield read_db
         return
     engines = engines_for(url)
+    read_db = ReadDatabase(engines)
     try:
-        read_db = ReadDatabase(engines)
         await _create_schema(read_db, engines)
         read_db.stay_with_the_file()
+        await read_db.hang_bell()
         yield read_db
     finally:
-        await engines.dispose()
+        await read_db.close()
 
 
 async def _create_schema(read_db: ReadDatabase, engines: Engines) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import DateTime, TextClause, bindparam, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
@@ -30,6 +30,19 @@ _PASSING_CLASSES = ("08", "53", "57", "58")
 _PASSING = {"25006", "25P03", "40001", "40P01", "55P03", "XX000"}
 
 
+class Bell(Protocol):
+    """Tells other processes that something has changed, and hears them; a hint that may be lost."""
+
+    def ring(self) -> None:
+        """Let it be heard in every process that listens."""
+
+    def listen(self) -> None:
+        """Hear from now on."""
+
+    async def close(self) -> None:
+        """Hear no more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Engines:
     """
@@ -43,6 +56,8 @@ class Engines:
         schema_version: Which schema its tables have, 0 for none; nobody else can change it until the transaction ends.
         set_schema_version: Note which they have now.
         older_snapshots: Asks whether one is open that began before `:now`; None where a dropped table stays in them.
+        channel: Asks on which channel processes tell each other that something moved; None where they can't.
+        bell: Makes the bell of a channel, which calls back when it was heard.
     """
 
     name: str
@@ -54,6 +69,8 @@ class Engines:
     schema_version: Callable[[AsyncConnection], Awaitable[int]]
     set_schema_version: Callable[[AsyncConnection, int], Awaitable[None]]
     older_snapshots: TextClause | None = None
+    channel: TextClause | None = None
+    bell: Callable[[str, Callable[[], None]], Bell] | None = None
 
     async def dispose(self) -> None:
         """Close every connection."""
@@ -112,6 +129,7 @@ async def _set_user_version(connection: AsyncConnection, version: int) -> None:
 
 def _postgres(url: str) -> Engines:
     try:
+        from diptych.store.postgres.bell import Bell as Notifications
         from diptych.store.postgres.connection import Server
 
         server = Server.at(url)
@@ -145,6 +163,8 @@ def _postgres(url: str) -> Engines:
         schema_version=_noted_version,
         set_schema_version=_note_version,
         older_snapshots=_older_snapshots(),
+        channel=text(_sql("channel")),
+        bell=lambda channel, heard: Notifications(server, channel, PATIENCE_S, heard),
     )
 
 

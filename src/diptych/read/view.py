@@ -70,21 +70,22 @@ class Gate:
 
     def _is_enough(self, found: Checkpoint) -> bool:
         query = asked()
-        reached = self._watcher.reached(found, query.position if query else 0)
+        reached = self._watcher.reached(found, query.position, query.log) if query else self._watcher.reached(found, 0)
         return not reached.stale or reached.reason in FINAL
 
     async def _wait(self) -> bool:
         """For the first build, or for the position that was asked for; False when the time is up."""
         query = asked()
-        position, timeout_s = (query.position, query.left()) if query else (0, FIRST_BUILD_S)
-        reached = await self._watcher.wait(self._projection, self._version, position, timeout_s)
+        position, timeout_s, log = (query.position, query.left(), query.log) if query else (0, FIRST_BUILD_S, None)
+        reached = await self._watcher.wait(self._projection, self._version, position, timeout_s, log=log)
         return not reached.stale
 
     def _noted(self, found: Checkpoint) -> Checkpoint:
         if (query := asked()) is not None:
-            reached = self._watcher.reached(found, query.position)
-            stands_still = not query.position and not reached.stale and found.state in FINAL
-            query.served.append(replace(reached, stale=True, reason=found.state) if stands_still else reached)
+            reached = self._watcher.reached(found, query.position, query.log)
+            if not query.position and not reached.stale and found.state in FINAL:
+                reached = replace(reached, stale=True, reason=found.state)
+            query.served.append((reached, found.log))
         return found
 
 

@@ -1,15 +1,17 @@
 """
 Wait until a projection has reached a position, however many wait at once.
 
-One watcher per process reads the checkpoints for all that wait: at once when a
-runner of this process moved, and every few milliseconds for those of others, less
-often the longer nothing moves.
+One watcher per process reads the checkpoints for all that wait: a few times in the
+first moments, less often the longer nothing moves, and at once when another process
+tells that something did. Where a runner of this process moved, nobody has to look.
 A wait ends with the truth: reached, or not and why (P7).
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Generic, TypeAlias, TypeVar
 
 from diptych.errors import Unavailable
 from diptych.read import checkpoint
@@ -17,9 +19,14 @@ from diptych.read.checkpoint import Checkpoint, Generation
 from diptych.read.database import ReadDatabase
 from diptych.store.port import LogIdentity
 
+T = TypeVar("T")
+
 POLL_S = (0.004, 0.05)
+AT_ONCE_S = 0.002  # what moves within this is looked at once
+NEVER = 2**63 - 1
 REWOUND = "rewound"
 FINAL = ("faulted", "needs newer code", REWOUND, "another log")
+Served: TypeAlias = Mapping[tuple[str, int], Checkpoint]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +40,10 @@ class Reached:
 
 @dataclass(eq=False, slots=True)
 class _Waiter:
-    projection: str
-    version: int
+    """Somebody who waits for a position of a log; of whichever is followed where that is None."""
+
     position: int
+    log: LogIdentity | None
     done: "asyncio.Future[Reached]"
 
     def let_go(self, reached: Reached) -> None:
@@ -45,14 +53,21 @@ class _Waiter:
 
 
 class Watcher:
-    """Wakes whoever waits for the checkpoints of one read database, as far as they are places in the log."""
+    """
+    Wakes whoever waits for the checkpoints of one read database, as far as they are places in the log.
 
-    def __init__(self, read_db: ReadDatabase, log: LogIdentity) -> None:
+    Args:
+        log: Which one; None where no log is at hand, and each who waits says of which log his position is.
+    """
+
+    def __init__(self, read_db: ReadDatabase, log: LogIdentity | None) -> None:
         self._read_db, self._log = read_db, log
-        self._waiters: set[_Waiter] = set()
+        self._waiting: dict[tuple[str, int], set[_Waiter]] = {}
         self._not_in_this_log: set[Generation] = set()
         self._latest: dict[tuple[str, int], int] = {}  # where runners of this process have come
+        self._looks = Shared(self._look_at_all)
         self._moved = asyncio.Event()
+        self._pause_s = POLL_S[0]
         self._task: asyncio.Task[None] | None = None
 
     def distrust(self, of: Generation) -> None:
@@ -60,47 +75,52 @@ class Watcher:
         self._not_in_this_log.add(of)
 
     def look(self) -> None:
-        """Something moved: look now."""
+        """Something moved in this process: look now, here and elsewhere."""
         self._moved.set()
+        self._read_db.tell()
 
     def moved(self, of: Generation, position: int) -> None:
         """A generation that is served, as far as this process knows, reached a position: let those who wait look."""
         self._latest[of.projection, of.version] = position
-        for waiter in self._waiters:
-            if (waiter.projection, waiter.version) == (of.projection, of.version) and waiter.position <= position:
+        for waiter in self._waiting.get((of.projection, of.version), ()):
+            if waiter.position <= position:
                 waiter.let_go(Reached(position))
+        self._read_db.tell()
 
     def lags(self, projection: str, version: int, position: int) -> bool:
         """Whether a runner of this process follows, and has not come to *position* yet: looking would be in vain."""
         latest = self._latest.get((projection, version))
         return latest is not None and latest < position
 
-    async def wait(self, projection: str, version: int, position: int, timeout_s: float) -> Reached:
+    async def wait(
+        self, projection: str, version: int, position: int, timeout_s: float, *, log: LogIdentity | None = None
+    ) -> Reached:
         """
         Wait until the served generation has applied everything up to *position*.
 
         Args:
             position: 0 waits until anything is served at all.
             timeout_s: 0 looks once.
+            log: Which log the position is of, where the watcher doesn't know.
         """
-        if timeout_s <= 0:
-            return await self._look_once(projection, version, position)
-        if position and not self.lags(projection, version, position):
-            now = await self._look_once(projection, version, position)
-            if not now.stale:
-                return now
-        waiter = _Waiter(projection, version, position, asyncio.get_running_loop().create_future())
-        self._add(waiter)
-        try:
-            return await asyncio.wait_for(waiter.done, timeout_s)
-        except TimeoutError:
-            return await self._look_once(projection, version, position)
-        finally:
-            self._waiters.discard(waiter)
+        key = (projection, version)
+        if timeout_s > 0:
+            waiter = _Waiter(position, log, asyncio.get_running_loop().create_future())
+            self._waiting.setdefault(key, set()).add(waiter)
+            try:
+                async with asyncio.timeout(timeout_s):
+                    self._watch(at_once=not self.lags(projection, version, position))
+                    return await waiter.done
+            except TimeoutError:
+                pass  # the last look is as good as the first
+            finally:
+                self._forget(key, waiter)
+        found = (await self._looks.fresh()).get(key)
+        return self.reached(found, position, log) if found else Reached(0, stale=True, reason="not served yet")
 
-    def reached(self, found: Checkpoint, position: int) -> Reached:
+    def reached(self, found: Checkpoint, position: int, log: LogIdentity | None = None) -> Reached:
         """How far a checkpoint is, measured by a position that somebody waits for."""
-        if found.log != self._log:
+        if found.log != (log or self._log or found.log):
             return Reached(found.position, stale=True, reason="another log")
         if found.state == REWOUND or found.of in self._not_in_this_log:
             return Reached(found.position, stale=True, reason=REWOUND)
@@ -111,40 +131,84 @@ class Watcher:
 
     async def close(self) -> None:
         """Stop watching."""
+        self._read_db.unlisten(self._moved.set)
         if self._task is not None:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
+        await self._looks.close()
 
-    def _add(self, waiter: _Waiter) -> None:
-        self._waiters.add(waiter)
+    def _watch(self, *, at_once: bool) -> None:
+        """Look again and again, soon as somebody waits anew; at once where it may be there already."""
+        self._pause_s = POLL_S[0]
+        if at_once:
+            self._moved.set()
         if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._watch(), name="diptych-watcher")
+            self._read_db.listen(self._moved.set)
+            self._task = asyncio.create_task(self._watching(), name="diptych-watcher")
 
-    async def _watch(self) -> None:
+    async def _watching(self) -> None:
         """Look while anybody waits, then end."""
-        pause_s, waited = POLL_S[0], set[_Waiter]()
-        while self._waiters:
+        while self._waiting:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._moved.wait(), pause_s)
+                async with asyncio.timeout(self._pause_s):
+                    await self._moved.wait()
             self._moved.clear()
-            with suppress(Unavailable):  # those who wait learn of it by their own time-out
-                self._wake(await self._served())
-            pause_s = POLL_S[0] if self._waiters - waited else min(POLL_S[1], pause_s * 1.5)
-            waited = set(self._waiters)
+            self._pause_s = min(POLL_S[1], self._pause_s * 1.5)
+            if self._waiting:
+                with suppress(Unavailable):  # those who wait learn of it by their own time-out
+                    self._wake(await self._looks.fresh())
+                await asyncio.sleep(AT_ONCE_S)
 
-    def _wake(self, served: dict[tuple[str, int], Checkpoint]) -> None:
-        for waiter in tuple(self._waiters):
-            found = served.get((waiter.projection, waiter.version))
-            reached = self.reached(found, waiter.position) if found else None
-            if reached is not None and (not reached.stale or reached.reason in FINAL):
-                waiter.let_go(reached)
+    def _wake(self, served: Served) -> None:
+        for key, waiters in self._waiting.items():
+            if (found := served.get(key)) is not None:
+                stands_still = self.reached(found, NEVER).reason in FINAL
+                for waiter in waiters:
+                    if stands_still or waiter.position <= found.position or waiter.log not in (None, found.log):
+                        waiter.let_go(self.reached(found, waiter.position, waiter.log))
 
-    async def _look_once(self, projection: str, version: int, position: int) -> Reached:
-        found = (await self._served()).get((projection, version))
-        return self.reached(found, position) if found else Reached(0, stale=True, reason="not served yet")
+    def _forget(self, key: tuple[str, int], waiter: _Waiter) -> None:
+        self._waiting[key].discard(waiter)
+        if not self._waiting[key]:
+            del self._waiting[key]
 
-    async def _served(self) -> dict[tuple[str, int], Checkpoint]:
+    async def _look_at_all(self) -> Served:
         async with self._read_db.snapshot() as connection:
             every = await checkpoint.all_of(connection)
         return {(each.of.projection, each.of.version): each for each in every if each.served}
+
+
+class Shared(Generic[T]):
+    """Something that is asked for by many and done for all of them at once."""
+
+    def __init__(self, do: Callable[[], Awaitable[T]]) -> None:
+        self._do = do
+        self._running: asyncio.Future[T] | None = None
+        self._next: asyncio.Future[T] | None = None
+
+    async def fresh(self) -> T:
+        """What came of it, begun after this call."""
+        if self._next is None:
+            self._next = asyncio.ensure_future(self._after(self._running))
+            self._next.add_done_callback(_retrieved)
+        return await asyncio.shield(self._next)
+
+    async def close(self) -> None:
+        """Give up what is under way."""
+        for future in (self._running, self._next):
+            if future is not None:
+                future.cancel()
+                await asyncio.wait([future])
+
+    async def _after(self, running: "asyncio.Future[T] | None") -> T:
+        if running is not None:
+            await asyncio.wait([running])
+        self._running, self._next = self._next, None
+        return await self._do()
+
+
+def _retrieved(future: "asyncio.Future[T]") -> None:
+    """An error that nobody waits for any more is of no interest."""
+    if not future.cancelled():
+        future.exception()

@@ -19,6 +19,7 @@ from diptych.testing.conformance.rebuilding import Rebuilding
 from diptych.testing.conformance.rows import Rows
 from diptych.testing.conformance.transacting import Transacting
 from diptych.testing.conformance.verifying import Verifying
+from diptych.testing.conformance.waiting import Waiting
 
 
 class ReadDatabaseConformance(
@@ -33,6 +34,7 @@ class ReadDatabaseConformance(
     Following,
     Failing,
     Catching,
+    Waiting,
     Rebuilding,
     Verifying,
     Changing,

@@ -1,0 +1,110 @@
+"""Waiting for those who follow elsewhere: one watcher for all, woken with the truth."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import monotonic
+from typing import Any
+
+from sqlalchemy import event as sqlalchemy_event
+
+from diptych.log import EventStore
+from diptych.read.database import ReadDatabase
+from diptych.read.wait import Reached
+from diptych.store.port import LogIdentity
+from diptych.testing.conformance.accounts import Accounts, Opened, Paid, System
+from diptych.testing.conformance.read_case import ReadDatabaseCase
+
+ANSWERED_S = 0.1
+
+
+class Waiting(ReadDatabaseCase):
+    """By `reader`, which follows nothing, for `worker`, which does."""
+
+    async def test_a_thousand_who_wait_ask_no_more_than_ten(
+        self, event_store: EventStore, read_db: ReadDatabase
+    ) -> None:
+        worker, reader = System(event_store, read_db, Accounts), System(event_store, read_db, Accounts)
+
+        async def asked_by(waiting: int) -> int:
+            with _looks(read_db) as looks:
+                reached = await asyncio.gather(*_waits(reader, waiting, 1_000, timeout_s=1.0))
+            assert {each.reason for each in reached} == {"timeout"}
+            return len(looks)
+
+        async with worker.running():
+            await worker.reached("accounts", await worker.append(Opened(account="a", owner="ann")))
+            ten, thousand = await asked_by(10), await asked_by(1_000)
+            await reader.synchronizer.watcher.close()
+
+        assert 0 < thousand <= ten + 5
+
+    async def test_all_who_wait_are_answered_soon_after_the_checkpoint(
+        self, event_store: EventStore, read_db: ReadDatabase
+    ) -> None:
+        worker, reader = System(event_store, read_db, Accounts), System(event_store, read_db, Accounts)
+
+        async def answered_after() -> float:
+            waits = _waits(reader, 1_000, await event_store.head() + 1, timeout_s=60)
+            await reader.reached("accounts", 0)  # by now all of them wait
+            await worker.reached("accounts", await worker.append(Paid(account="a", amount=1)))
+            applied_at = monotonic()
+            assert {each.stale for each in await asyncio.gather(*waits)} == {False}
+            return monotonic() - applied_at
+
+        async with worker.running():
+            await worker.reached("accounts", await worker.append(Opened(account="a", owner="ann")))
+            took = [await answered_after() for _ in range(5)]
+            await reader.synchronizer.watcher.close()
+
+        assert min(took) <= ANSWERED_S, took  # the machine may be busy with something else now and then
+
+    async def test_a_fault_elsewhere_ends_a_wait_at_once(self, event_store: EventStore, read_db: ReadDatabase) -> None:
+        broken = Accounts()
+        broken.broken_at = 5
+        worker, reader = System(event_store, read_db, broken), System(event_store, read_db, Accounts)
+
+        async with worker.running(), asyncio.timeout(60):
+            await worker.reached("accounts", await worker.append(Opened(account="a", owner="ann")))
+            (waiting,) = _waits(reader, 1, await event_store.head() + 1, timeout_s=3_600)
+            await worker.append(Paid(account="a", amount=5))
+            reached = await waiting
+            await reader.synchronizer.watcher.close()
+
+        assert (reached.stale, reached.reason) == (True, "faulted")
+
+    async def test_a_position_of_another_log_is_not_waited_for(
+        self, event_store: EventStore, read_db: ReadDatabase
+    ) -> None:
+        system = System(event_store, read_db, Accounts)
+        other = LogIdentity("elsewhere", 1)
+
+        async with system.running(), asyncio.timeout(60):
+            last = await system.append(Opened(account="a", owner="ann"))
+            await system.reached("accounts", last)
+            watcher = System(event_store, read_db, Accounts).synchronizer.watcher
+            reached = [await watcher.wait("accounts", 1, position, 3_600, log=other) for position in (1, last + 1)]
+            await watcher.close()
+
+        assert {each.reason for each in reached} == {"another log"}
+
+
+def _waits(system: System, number: int, position: int, *, timeout_s: float) -> list["asyncio.Task[Reached]"]:
+    waiting = system.synchronizer.wait_for
+    return [asyncio.create_task(waiting("accounts", position, timeout=timeout_s)) for _ in range(number)]
+
+
+@contextmanager
+def _looks(read_db: ReadDatabase) -> Iterator[list[str]]:
+    """Statements that look at every checkpoint."""
+    engine, found = read_db._engines.readers.sync_engine, list[str]()
+
+    def note(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
+        if "diptych_checkpoint" in statement:
+            found.append(statement)
+
+    sqlalchemy_event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield found
+    finally:
+        sqlalchemy_event.remove(engine, "before_cursor_execute", note)
