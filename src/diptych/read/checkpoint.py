@@ -8,8 +8,9 @@ changes no row there, and so can't write (P6).
 
 import os
 import socket
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from hashlib import blake2b
 from pathlib import Path
@@ -318,13 +319,19 @@ async def drop(connection: AsyncConnection, of: Generation) -> None:
 
 
 async def served(connection: AsyncConnection, projection: str, version: int) -> Checkpoint | None:
-    """
-    The bookkeeping of the generation that answers queries, in the snapshot of the connection.
+    """The bookkeeping of the generation that answers queries as a whole, in the snapshot of the connection."""
+    rows = await sql.rows(connection, "served_get", {"projection": projection, "version": version})
+    parts = [_checkpoint(row) for row in rows]
+    return together(parts) if parts else None
 
-    Of several partitions, that of the one furthest behind.
-    """
-    row = (await sql.rows(connection, "served_get", {"projection": projection, "version": version})).first()
-    return _checkpoint(row) if row else None
+
+def together(parts: Sequence[Checkpoint]) -> Checkpoint:
+    """A generation as a whole: as far as the partition furthest behind, parked where one of them is."""
+    if len(parts) == 1:
+        return parts[0]
+    furthest_behind = min(parts, key=lambda part: (part.position, part.error is None))
+    parked_at = min((part.parked_at for part in parts if part.parked_at is not None), default=None)
+    return replace(furthest_behind, parked_at=parked_at)
 
 
 async def serve_first(connection: AsyncConnection, of: Generation) -> None:

@@ -22,7 +22,7 @@ from diptych.read.model import Snapshot
 from diptych.read.projection import AnyProjection, Projection, TableProjection, Transaction, TwoRoundProjection
 from diptych.read.projector import free_tables, physical_name
 from diptych.read.shape import Shape
-from diptych.read.wait import FINAL, Watcher
+from diptych.read.wait import PARKED, SETTLED, Watcher, why_still
 
 P = TypeVar("P")
 FIRST_BUILD_S = 2.0
@@ -71,7 +71,7 @@ class Gate:
     def _is_enough(self, found: Checkpoint) -> bool:
         query = asked()
         reached = self._watcher.reached(found, query.position, query.log) if query else self._watcher.reached(found, 0)
-        return not reached.stale or reached.reason in FINAL
+        return not reached.stale or reached.reason in SETTLED
 
     async def _wait(self) -> bool:
         """For the first build, or for the position that was asked for; False when the time is up."""
@@ -83,10 +83,14 @@ class Gate:
     def _noted(self, found: Checkpoint) -> Checkpoint:
         if (query := asked()) is not None:
             reached = self._watcher.reached(found, query.position, query.log)
-            if not query.position and not reached.stale and found.state in FINAL:
-                reached = replace(reached, stale=True, reason=found.state)
+            if not query.position and not reached.stale and (why := self._why_stale(found)):
+                reached = replace(reached, stale=True, reason=why)
             query.served.append((reached, found.log))
         return found
+
+    def _why_stale(self, found: Checkpoint) -> str | None:
+        """Why rows that nobody asked to be fresh are older than they should be."""
+        return why_still(found) or (None if found.parked_at is None else PARKED)
 
 
 class ServedTable:

@@ -25,13 +25,20 @@ POLL_S = (0.004, 0.05)
 AT_ONCE_S = 0.002  # what moves within this is looked at once
 NEVER = 2**63 - 1
 REWOUND = "rewound"
-FINAL = ("faulted", "needs newer code", REWOUND, "another log")
+PARKED, PAUSED = "parked", "paused"
+FINAL = ("faulted", "needs newer code", REWOUND, "another log", PAUSED)
+SETTLED = (*FINAL, PARKED)
 Served: TypeAlias = Mapping[tuple[str, int], Checkpoint]
 
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """How far a projection has come; why that is `stale`: "timeout", "another log" or the projection's state."""
+    """
+    How far a projection has come; why that is `stale`: "timeout", "another log" or the projection's state.
+
+    "parked" says that it has come there but for an event at or below the position that was set aside, and what
+    queues behind that.
+    """
 
     position: int
     stale: bool = False
@@ -79,12 +86,13 @@ class Watcher:
         self._moved.set()
         self._read_db.tell()
 
-    def moved(self, of: Generation, position: int) -> None:
+    def moved(self, of: Generation, position: int, parked_at: int | None = None) -> None:
         """A generation that is served, as far as this process knows, reached a position: let those who wait look."""
-        self._latest[of.projection, of.version] = position
-        for waiter in self._waiting.get((of.projection, of.version), ()):
+        key = (of.projection, of.version)
+        self._latest[key] = position
+        for waiter in self._waiting.get(key, ()):
             if waiter.position <= position:
-                waiter.let_go(Reached(position))
+                waiter.let_go(_come_to(position, waiter.position, parked_at))
         self._read_db.tell()
 
     def lags(self, projection: str, version: int, position: int) -> bool:
@@ -125,9 +133,8 @@ class Watcher:
         if found.state == REWOUND or found.of in self._not_in_this_log:
             return Reached(found.position, stale=True, reason=REWOUND)
         if found.position >= position:
-            return Reached(found.position)
-        reason = found.state if found.state in FINAL else "timeout"
-        return Reached(found.position, stale=True, reason=reason)
+            return _come_to(found.position, position, found.parked_at)
+        return Reached(found.position, stale=True, reason=why_still(found) or "timeout")
 
     async def close(self) -> None:
         """Stop watching."""
@@ -176,7 +183,23 @@ class Watcher:
     async def _look_at_all(self) -> Served:
         async with self._read_db.snapshot() as connection:
             every = await checkpoint.all_of(connection)
-        return {(each.of.projection, each.of.version): each for each in every if each.served}
+        parts: dict[tuple[str, int], list[Checkpoint]] = {}
+        for each in every:
+            if each.served:
+                parts.setdefault((each.of.projection, each.of.version), []).append(each)
+        return {key: checkpoint.together(of_one) for key, of_one in parts.items()}
+
+
+def _come_to(position: int, wanted: int, parked_at: int | None) -> Reached:
+    parked = parked_at is not None and parked_at <= wanted
+    return Reached(position, stale=parked, reason=PARKED if parked else None)
+
+
+def why_still(found: Checkpoint) -> str | None:
+    """Why a projection does not go on by itself; None if it does."""
+    if found.state in FINAL:
+        return found.state
+    return PAUSED if found.paused else None
 
 
 class Shared(Generic[T]):

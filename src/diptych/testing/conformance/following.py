@@ -304,6 +304,7 @@ class Catching(ReadDatabaseCase):
 
         async with system.running():
             last = await system.append(Opened(account="a", owner="ann"))
+            await system.reached("accounts", last)
             reached = await system.synchronizer.wait_for("accounts", last + 1000, timeout=0.2)
 
         assert (reached.stale, reached.reason) == (True, "timeout")

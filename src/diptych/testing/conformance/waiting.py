@@ -7,8 +7,12 @@ from time import monotonic
 from typing import Any
 
 from sqlalchemy import event as sqlalchemy_event
+from sqlalchemy import text
 
 from diptych.log import EventStore
+from diptych.read import checkpoint
+from diptych.read.checkpoint import Generation, Plan
+from diptych.read.consistency import asking
 from diptych.read.database import ReadDatabase
 from diptych.read.wait import Reached
 from diptych.store.port import LogIdentity
@@ -87,6 +91,57 @@ class Waiting(ReadDatabaseCase):
             await watcher.close()
 
         assert {each.reason for each in reached} == {"another log"}
+
+    async def test_a_wait_tells_at_once_what_is_parked_below_it(
+        self, event_store: EventStore, read_db: ReadDatabase
+    ) -> None:
+        system = System(event_store, read_db, Accounts)
+
+        async with system.running(), asyncio.timeout(60):
+            first, last = [await system.append(Opened(account=name, owner="ann")) for name in "ab"]
+            await system.reached("accounts", last)
+            await _set(read_db, f"parked_at = {last}")
+            reached = [await system.synchronizer.wait_for("accounts", position, 3_600) for position in (first, last)]
+            with asking(last, 3_600) as freshness:
+                await system.row("a")
+            with asking(0, 3_600) as unasked:
+                await system.row("a")
+
+        assert [(each.stale, each.reason) for each in reached] == [(False, None), (True, "parked")]
+        assert [freshness.served[0][0].reason, unasked.served[0][0].reason] == ["parked", "parked"]
+
+    async def test_nobody_waits_for_what_is_paused(self, event_store: EventStore, read_db: ReadDatabase) -> None:
+        worker, reader = System(event_store, read_db, Accounts), System(event_store, read_db, Accounts)
+
+        async with worker.running():
+            await worker.reached("accounts", await worker.append(Opened(account="a", owner="ann")))
+        await _set(read_db, "paused = 1")
+        async with asyncio.timeout(60):
+            reached = await reader.synchronizer.wait_for("accounts", await event_store.head() + 1, 3_600)
+            await reader.synchronizer.watcher.close()
+
+        assert (reached.stale, reached.reason) == (True, "paused")
+
+    async def test_a_projection_in_partitions_is_where_the_one_furthest_behind_is(
+        self, event_store: EventStore, read_db: ReadDatabase
+    ) -> None:
+        system = System(event_store, read_db, Accounts)
+
+        async with system.running():
+            await system.reached("accounts", await system.append(Opened(account="a", owner="ann")))
+        async with read_db.begin() as connection:
+            await checkpoint.add(connection, Generation("accounts", 1), event_store.identity, Plan("", ""), partition=1)
+        reached = await system.synchronizer.wait_for("accounts", 1, timeout=0)
+        with asking(1, 0) as freshness:
+            await system.row("a")
+
+        assert (reached.position, reached.reason) == (0, "timeout")
+        assert freshness.served[0][0] == reached
+
+
+async def _set(read_db: ReadDatabase, what: str) -> None:
+    async with read_db.begin() as connection:
+        await connection.execute(text(f"UPDATE diptych_checkpoint SET {what}"))  # noqa: S608  # nobody's but this file's
 
 
 def _waits(system: System, number: int, position: int, *, timeout_s: float) -> list["asyncio.Task[Reached]"]:
