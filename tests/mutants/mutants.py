@@ -1,6 +1,6 @@
 """The lines that carry a promise, each with what it is changed into and the test that must notice."""
 
-from tests.mutants import of_postgres
+from tests.mutants import of_owners, of_postgres
 from tests.mutants.mutant import Mutant
 
 SQL = "src/diptych/read/sql/sqlite"
@@ -50,7 +50,7 @@ MUTANTS = [
         "the checkpoint moves with the effect",
         "P6",
         f"{READ}/follower.py",
-        "await checkpoint.advance(connection, held, page.through, event_id)",
+        "await checkpoint.advance(connection, held, through, event_id, self._seen(page, done, head))",
         "event_id",
         READ_DATABASES,
         "restart_applies",
@@ -394,5 +394,6 @@ MUTANTS = [
         "tests/unit/read/test_read_database.py",
         "exchanged",
     ),
+    *of_owners.MUTANTS,
     *of_postgres.MUTANTS,
 ]

@@ -41,6 +41,11 @@ class Generation:
         """What its tables' names end in."""
         return f"_v{self.version}" if self.generation == 1 else f"_v{self.version}_{self.generation}"
 
+    @property
+    def code(self) -> str:
+        """The code that builds it, as workers name what they can run."""
+        return f"{self.projection} {self.version}"
+
     def next(self) -> "Generation":
         """The build after this one."""
         return Generation(self.projection, self.version, self.generation + 1)
@@ -53,6 +58,17 @@ class Generation:
     def parameters(self, **more: Any) -> dict[str, Any]:
         """Its key as statement parameters, with *more* of them."""
         return {"projection": self.projection, "version": self.version, "generation": self.generation, **more}
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one worker owns at a time: a generation, or one partition of it."""
+
+    of: Generation
+    partition: int = 0
+
+    def __str__(self) -> str:
+        return self.of.projection + (f" partition {self.partition}" if self.partition else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +128,11 @@ class Checkpoint:
     behind_since: int | None = None
     rate: float = 0.0
     kept_until: int | None = None
+
+    @property
+    def share(self) -> Share:
+        """What its owner owns."""
+        return Share(self.of, self.partition)
 
     def parameters(self, **more: Any) -> dict[str, Any]:
         """Its key as statement parameters, with *more* of them."""
@@ -245,6 +266,11 @@ async def fence(connection: AsyncConnection, held: Checkpoint) -> None:
     if not await sql.change(connection, "checkpoint_fence", parameters):
         found = await get(connection, held.of, partition=held.partition)
         raise Paused if found and found.paused and found.epoch == held.epoch else FencedOut
+
+
+async def take_time(connection: AsyncConnection) -> None:
+    """Let a batch go on for longer than a fence allows it to, as for making indexes."""
+    await sql.rows(connection, "unlimited")
 
 
 async def keep(connection: AsyncConnection, held: Checkpoint) -> None:

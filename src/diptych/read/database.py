@@ -75,6 +75,17 @@ class ReadDatabase:
         await self._engines.dispose()
 
     @asynccontextmanager
+    async def apart(self) -> AsyncIterator["ReadDatabase"]:
+        """The same database on connections of its own, such as for the event loop of another thread."""
+        engines = self._engines.again()
+        other = ReadDatabase(engines)
+        other._place = self._place  # it is of this class
+        try:
+            yield other
+        finally:
+            await engines.dispose()
+
+    @asynccontextmanager
     async def acquire(self) -> AsyncIterator[AsyncConnection]:
         """
         A connection on a read-only snapshot of this moment.

@@ -27,7 +27,7 @@ ALLOWED = "sqlite:///relative.db, sqlite:////absolute.db or postgresql://user@ho
 
 # By SQLSTATE: connection lost, resources exhausted, the server stopping or starting, locks and time-outs.
 _PASSING_CLASSES = ("08", "53", "57", "58")
-_PASSING = {"25006", "25P03", "40001", "40P01", "55P03", "XX000"}
+_PASSING = {"25006", "25P03", "25P04", "40001", "40P01", "55P03", "XX000"}
 
 
 class Bell(Protocol):
@@ -55,6 +55,7 @@ class Engines:
         is_away: Whether an error of the driver says that it can't be used now.
         schema_version: Which schema its tables have, 0 for none; nobody else can change it until the transaction ends.
         set_schema_version: Note which they have now.
+        again: The same on connections of its own.
         older_snapshots: Asks whether one is open that began before `:now`; None where a dropped table stays in them.
         channel: Asks on which channel processes tell each other that something moved; None where they can't.
         bell: Makes the bell of a channel, which calls back when it was heard.
@@ -68,6 +69,7 @@ class Engines:
     is_away: Callable[[BaseException], bool]
     schema_version: Callable[[AsyncConnection], Awaitable[int]]
     set_schema_version: Callable[[AsyncConnection, int], Awaitable[None]]
+    again: Callable[[], "Engines"]
     older_snapshots: TextClause | None = None
     channel: TextClause | None = None
     bell: Callable[[str, Callable[[], None]], Bell] | None = None
@@ -109,6 +111,7 @@ def _sqlite(path: Path) -> Engines:
         is_away=lambda error: isinstance(error, OperationalError | PoolTimeoutError),
         schema_version=_user_version,
         set_schema_version=_set_user_version,
+        again=lambda: _sqlite(path),
     )
 
 
@@ -162,6 +165,7 @@ def _postgres(url: str) -> Engines:
         is_away=_is_away,
         schema_version=_noted_version,
         set_schema_version=_note_version,
+        again=lambda: _postgres(url),
         older_snapshots=_older_snapshots(),
         channel=text(_sql("channel")),
         bell=lambda channel, heard: Notifications(server, channel, PATIENCE_S, heard),

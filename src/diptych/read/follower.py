@@ -8,6 +8,7 @@ and skips nothing (P6). Only the owner of the lease can write.
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from time import monotonic
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -17,7 +18,7 @@ from diptych.event import RawEvent, RecordedEvent
 from diptych.log import EventStore
 from diptych.read import checkpoint
 from diptych.read.batch import collector_paused
-from diptych.read.checkpoint import Checkpoint, Failure, FencedOut, Generation
+from diptych.read.checkpoint import LEASE_S, Checkpoint, Failure, FencedOut, Generation, Seen
 from diptych.read.database import ReadDatabase
 from diptych.read.projection import AnyProjection, type_names
 from diptych.read.projector import Projector, projector
@@ -25,6 +26,10 @@ from diptych.read.wait import Watcher
 from diptych.store.port import Page
 
 _logger = logging.getLogger("diptych.projection")
+
+BATCH_S = LEASE_S / 3
+HEAD_S = 1.0
+SMOOTHING = 0.3
 
 REPAIR = (
     "put the log back that it was built from; or, if this one is meant, say so with log_restored "
@@ -59,6 +64,10 @@ class Follower:
         self._publish_at: int | None = None
         self._publish = publish
         self._connections = 0
+        self._is_at_head = False
+        self._head, self._head_at = 0, 0.0
+        self._rate = 0.0
+        self._began = monotonic()
 
     @property
     def position(self) -> int:
@@ -80,12 +89,6 @@ class Follower:
         self._publish_at = await self._event_store.head() if self._publish else None
         return True
 
-    async def is_replaced(self) -> bool:
-        """Whether a rebuild put another generation in the place of this one."""
-        async with self._read_db.snapshot() as connection:
-            served = await checkpoint.served(connection, self.of.projection, self.of.version)
-        return served is not None and served.of != self.of
-
     async def read(self, limit: int) -> Page | None:
         """
         The next batch; None where there is nothing to do yet.
@@ -93,52 +96,49 @@ class Follower:
         Raises:
             LogRewound: The log became another one meanwhile, as by a fail-over.
         """
-        held = self._owned()
+        held, self._began = self._owned(), monotonic()
         page = await self._event_store.page(held.position, limit=limit, types=self._types)
+        self._is_at_head = len(page.events) < limit
         if self._event_store.store.connections != self._connections:
             await self._stand_on_this_log(held)
         return page if page.through > held.position or self._is_due(page.through) else None
 
     async def apply(self, page: Page) -> None:
-        """Write a batch's effect and its checkpoint, or nothing at all."""
+        """
+        Write a batch's effect and its checkpoint, or nothing at all.
+
+        A batch that takes too long is ended between two events, where its projection allows that;
+        what was applied of it commits.
+        """
         held = self._owned()
         events = self._decoded(page)
-        event_id = await self._event_store.id_at(page)
+        through, event_id = page.through, await self._event_store.id_at(page)
+        head = await self._head_beyond(page)
         async with self._read_db.begin() as connection:
             await checkpoint.fence(connection, held)
-            if events:
-                await self.projector.apply(connection, events)
-            await checkpoint.advance(connection, held, page.through, event_id)
-            if self._is_due(page.through):
+            done = await self.projector.apply(connection, events, monotonic() + BATCH_S) if events else 0
+            if done < len(events):
+                through, event_id = events[done - 1].global_position, events[done - 1].event_id
+                self._is_at_head = False
+            await checkpoint.advance(connection, held, through, event_id, self._seen(page, done, head))
+            if self._is_due(through):
                 await self._publish_in(connection)
-        self._moved(page.through, event_id)
+        self._moved(through, event_id)
 
     async def wait_beyond(self, position: int, timeout_s: float) -> None:
         """Return soon after the log may hold something new."""
         await self._event_store.wait_beyond(position, timeout_s)
 
-    async def keep(self) -> None:
-        """
-        Extend the lease while nothing is applied.
-
-        Raises:
-            FencedOut: Another worker owns the projection, or a rebuild has replaced this generation.
-        """
-        async with self._read_db.begin() as connection:
-            await checkpoint.keep(connection, self._owned())
-
-    async def fail(self, state: str, error: str, position: int | None) -> None:
+    async def fail(self, failure: Failure) -> None:
         """Record why this generation stopped, for everybody to see; what precedes the failure is served."""
-        if self.held is None:
-            return
-        failure = Failure(state, error, position)
+        held = self._owned()
         try:
-            await self._stop_at(self.held, failure, publish=self._publish_at is not None)
+            await self._stop_at(held, failure, publish=self._publish_at is not None)
         except (Unavailable, FencedOut):
             raise
         except Exception:  # what prevents it from being served has no bearing on why it stopped
             _logger.exception("projection %s can't be served as far as it came", self.of.projection)
-            await self._stop_at(self.held, failure, publish=False)
+            await self._stop_at(held, failure, publish=False)
         self._publish_at = None
         self._watcher.look()
 
@@ -147,12 +147,6 @@ class Follower:
             await checkpoint.fail(connection, held, failure)
             if publish:
                 await self._publish_in(connection)
-
-    async def resume(self) -> None:
-        """Take back that this generation stopped."""
-        if self.held is not None:
-            async with self._read_db.begin() as connection:
-                await checkpoint.resume(connection, self.held)
 
     async def release(self) -> None:
         """Stop owning."""
@@ -178,8 +172,24 @@ class Follower:
 
     async def _publish_in(self, connection: AsyncConnection) -> None:
         """Serve this generation, if it is the first. Its secondary indexes were not worth their keep until now."""
+        await checkpoint.take_time(connection)
         await self.projector.index(connection)
         await checkpoint.serve_first(connection, self.of)
+
+    async def _head_beyond(self, page: Page) -> int:
+        """The head of the log, as a page shows it; while more is to come, asked for now and then."""
+        if self._is_at_head:
+            return page.through
+        if monotonic() - self._head_at > HEAD_S:
+            self._head, self._head_at = await self._event_store.head(), monotonic()
+        return max(self._head, page.through)
+
+    def _seen(self, page: Page, done: int, head: int) -> Seen:
+        """How the log looks from behind a batch."""
+        rate = done / max(monotonic() - self._began, 1e-6)
+        self._rate = SMOOTHING * rate + (1 - SMOOTHING) * self._rate if self._rate else rate
+        behind_since = None if self._is_at_head or not done else page.events[done - 1].recorded_at
+        return Seen(head, behind_since, self._rate)
 
     def _moved(self, through: int, event_id: str) -> None:
         self.held = replace(self._owned(), position=through, event_id=event_id)

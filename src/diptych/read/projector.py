@@ -8,6 +8,7 @@ built beside the one that is being read.
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from textwrap import shorten
+from time import monotonic
 from typing import Any
 
 import msgspec
@@ -71,8 +72,16 @@ class Projector(ABC):
         """Make the secondary indexes."""
 
     @abstractmethod
-    async def apply(self, connection: AsyncConnection, events: Sequence[RecordedEvent[Any]]) -> None:
-        """Write the effect of a batch."""
+    async def apply(self, connection: AsyncConnection, events: Sequence[RecordedEvent[Any]], until: float) -> int:
+        """
+        Write the effect of a batch.
+
+        Args:
+            until: When to stop, by `monotonic`, where events are applied one by one.
+
+        Returns:
+            How many events were applied: the first ones, at least one.
+        """
 
 
 def projector(projection: AnyProjection, of: Generation) -> Projector:
@@ -115,8 +124,9 @@ class _OneTable(_Shaped):
         super().__init__(projection, of, projection.shape())
         self._folds = projection
 
-    async def apply(self, connection: AsyncConnection, events: Sequence[RecordedEvent[Any]]) -> None:
+    async def apply(self, connection: AsyncConnection, events: Sequence[RecordedEvent[Any]], until: float) -> int:
         await fold_table(self._folds, connection, self._statements[0], events)
+        return len(events)
 
 
 class _TwoTables(_Shaped):
@@ -124,9 +134,10 @@ class _TwoTables(_Shaped):
         super().__init__(projection, of, projection.memo_shape(), projection.shape())
         self._folds = projection
 
-    async def apply(self, connection: AsyncConnection, events: Sequence[RecordedEvent[Any]]) -> None:
+    async def apply(self, connection: AsyncConnection, events: Sequence[RecordedEvent[Any]], until: float) -> int:
         memos, rows = self._statements
         await fold_two_rounds(self._folds, connection, (memos, rows), events)
+        return len(events)
 
 
 class _FreeForm(Projector):
@@ -151,10 +162,13 @@ class _FreeForm(Projector):
     async def index(self, connection: AsyncConnection) -> None:
         """They came with the tables: its own statements may rely on them."""
 
-    async def apply(self, connection: AsyncConnection, events: Sequence[RecordedEvent[Any]]) -> None:
+    async def apply(self, connection: AsyncConnection, events: Sequence[RecordedEvent[Any]], until: float) -> int:
         tx = Transaction(connection, self._tables)
-        for event in events:
+        for done, event in enumerate(events, start=1):
             await self._writes.apply(event, tx)
+            if monotonic() > until:
+                return done
+        return len(events)
 
 
 def table_names(projection: AnyProjection) -> list[str]:

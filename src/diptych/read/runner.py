@@ -1,12 +1,13 @@
 """
-Keep one projection in step: claim it, follow the log, and never die of an error.
+Keep one share of a projection in step: own it, follow the log, and never die of an error.
 
-    claim ──► follow ──► (nothing new) wait ──► follow …
-                │
-                ├─ away (a database can't be reached): back off and claim again, for ever
-                ├─ fenced out: another owner writes now; stand by, or end if a rebuild took the place
-                └─ failing: halve the batch down to the guilty event, retry it a
-                   bounded number of times, then stand still as `faulted` (P9)
+    stand by ──► claim ──► follow ──► (nothing new) wait ──► follow …
+       ▲                     │
+       │                     ├─ away (a database can't be reached): back off and try again, for ever
+       ├─────────────────────┤  fenced out, or another worker has less to do: others go on
+       │                     ├─ paused: rest until somebody resumes it
+       │                     └─ failing: halve the batch down to the guilty event, retry it a
+       └─ mended ◄──────────── bounded number of times, then stand still as `faulted` (P9)
 """
 
 import asyncio
@@ -18,34 +19,31 @@ from time import monotonic
 from typing import Any
 
 from diptych.errors import DiptychError, LogRewound, NewerSchema, Unavailable, Unreadable
-from diptych.read.checkpoint import LEASE_S, FencedOut, new_owner
-from diptych.read.follower import Follower
+from diptych.read.checkpoint import LEASE_S, Failure, FencedOut, Paused
+from diptych.read.follower import BATCH_S, Follower
+from diptych.read.ownership import Turn, Worker
 from diptych.read.wait import REWOUND
 from diptych.store.port import Page
 
 _logger = logging.getLogger("diptych.projection")
 
 BATCH_EVENTS = 5_000
-BATCH_S = LEASE_S / 3
 TRIES = 4
 BACK_OFF_S = (0.05, 5.0)
 STATES: dict[type[DiptychError], str] = {NewerSchema: "needs newer code", LogRewound: REWOUND}
 
 
 class Runner:
-    """The endless task of one generation. `run` ends when `stop` was called, or another generation is served."""
+    """The endless task of one share. `run` ends when `stop` was called, or another generation is served."""
 
-    def __init__(self, follower: Follower) -> None:
+    def __init__(self, follower: Follower, worker: Worker, turn: Turn) -> None:
         self.follower = follower
-        self._owner = new_owner()
-        self._stop, self._retry = asyncio.Event(), asyncio.Event()
+        self._worker, self._turn = worker, turn
+        self._stop = asyncio.Event()
         self._limit = BATCH_EVENTS
         self._failures = 0
         self._pauses = 0
-
-    @property
-    def _name(self) -> str:
-        return self.follower.of.projection
+        self._other: str | None = None
 
     async def run(self) -> None:
         """Follow the log until stopped; the batch under way is finished, the lease let go."""
@@ -58,6 +56,9 @@ class Runner:
             except FencedOut:
                 _logger.warning("projection %s was taken over by another worker; standing by", self._name)
                 self.follower.held = None
+                await self._look()
+            except Paused:
+                await self._rest()
         with suppress(Unavailable):  # the lease then runs out by itself
             await self.follower.release()
 
@@ -65,25 +66,43 @@ class Runner:
         """Ask `run` to end."""
         self._stop.set()
 
-    async def retry(self) -> None:
-        """Try a failing event again, and do so with a fresh count."""
-        await self.follower.resume()
-        self._failures = 0
-        self._retry.set()
+    @property
+    def _name(self) -> str:
+        return str(self._turn.share)
 
     async def _follow_or_stand_still(self) -> None:
         try:
-            await self._follow()
-        except (Unavailable, FencedOut):
+            if await self._owns():
+                await self._follow()
+        except (Unavailable, FencedOut, Paused):
             raise
         except Exception as error:
             await self._stand_still(error, None)
 
+    async def _owns(self) -> bool:
+        """Own the share; False while another does, or is to."""
+        if self.follower.held is not None:
+            return True
+        if self._turn.replaced:
+            self.stop()
+        elif self._turn.may_claim and await self.follower.claim(self._worker.id):
+            _logger.info("projection %s is kept in step by this worker, %s", self._name, self._worker.id)
+            self._other = None
+            return True
+        else:
+            self._tell_of_the_other()
+            await self._look()
+        return False
+
+    def _tell_of_the_other(self) -> None:
+        """Log who keeps it in step, once for each."""
+        row = self._turn.row
+        if row is not None and row.owner not in (None, self._other):
+            self._other = row.owner
+            _logger.info("projection %s is kept in step by worker %s; standing by", self._name, row.owner)
+
     async def _follow(self) -> None:
-        if not await self.follower.claim(self._owner):
-            await self._stand_by()
-            return
-        while not self._stop.is_set():
+        while not self._stop.is_set() and await self._goes_on():
             page = await self.follower.read(self._limit)
             if page is None:
                 await self._idle()
@@ -91,25 +110,41 @@ class Runner:
             else:
                 await self._apply(page)
 
-    async def _stand_by(self) -> None:
-        """Wait for the owner to go, unless a rebuild has put another generation in the place of this one."""
-        if await self.follower.is_replaced():
+    async def _goes_on(self) -> bool:
+        """Whether this worker is to go on with it, between two batches."""
+        turn = self._turn
+        if turn.is_mine:
+            return True
+        if turn.replaced:
             self.stop()
+        elif turn.is_paused:
+            raise Paused
         else:
-            await self._pause(asyncio.sleep(LEASE_S / 3))
+            _logger.info("projection %s is left to a worker that has less to do", self._name)
+            self._worker.gave_up(turn.share)
+            turn.give_up = turn.may_claim = False
+            await self.follower.release()
+        return False
 
     async def _idle(self) -> None:
         position = self.follower.held.position if self.follower.held else 0
-        waiting_since = monotonic()
-        await self._pause(self.follower.wait_beyond(position, LEASE_S / 3))
-        if monotonic() - waiting_since >= LEASE_S / 4:
-            await self.follower.keep()
+        self._turn.news.clear()
+        if self._turn.is_mine:
+            await self._pause(self.follower.wait_beyond(position, LEASE_S / 3), self._turn.news.wait())
+
+    async def _rest(self) -> None:
+        """Wait until somebody resumes it; it stays owned."""
+        _logger.info("projection %s is paused", self._name)
+        await self._look()
+        while self._turn.is_paused and not self._stop.is_set() and not self._turn.replaced:
+            await self._look()
+        _logger.info("projection %s goes on", self._name)
 
     async def _apply(self, page: Page) -> None:
         began = monotonic()
         try:
             await self.follower.apply(page)
-        except (Unavailable, FencedOut):
+        except (Unavailable, FencedOut, Paused):
             raise
         except Exception as error:
             await self._failed(page, error)
@@ -127,45 +162,62 @@ class Runner:
         if self._failures < TRIES and not isinstance(error, NewerSchema):
             await self._back_off()
             return
-        await self._stand_still(error, page.events[0].position if page.events else None)
+        await self._stand_still(error, page)
 
-    async def _stand_still(self, error: Exception, position: int | None) -> None:
-        """Say what is wrong and wait until someone asks to try again."""
-        state = next((state for kind, state in STATES.items() if isinstance(error, kind)), "faulted")
-        text = str(error) if isinstance(error, DiptychError) else f"{type(error).__name__}: {error}"
+    async def _stand_still(self, error: Exception, page: Page | None) -> None:
+        """Say what is wrong and wait until somebody has it tried again, or skips it."""
+        failure = _failure(error, page)
         expected = isinstance(error, LogRewound | Unreadable)
         _logger.error(
             "projection %s is %s%s: %s",
             self._name,
-            state,
-            "" if position is None else f" at position {position}",
-            text,
+            failure.state,
+            "" if failure.position is None else f" at position {failure.position}",
+            failure.error,
             exc_info=None if expected else error,
         )
-        self._retry.clear()
-        while not (await self._recorded(state, text, position) or self._stop.is_set()):
+        if self.follower.held is None:  # it could not even be owned
             await self._back_off()
-        while not (self._retry.is_set() or self._stop.is_set()):
-            await self._pause(asyncio.wait_for(self._retry.wait(), LEASE_S / 3))
-            with suppress(Unavailable):
-                await self.follower.keep()
+            return
+        while not (await self._recorded(failure) or self._stop.is_set()):
+            await self._back_off()
+        await self._look()
+        while not self._stop.is_set() and self._is_as_it_was(failure):
+            await self._look()
+        self._failures = self._pauses = 0
+        self.follower.held = None  # claimed anew, wherever its checkpoint is now
 
-    async def _recorded(self, state: str, error: str, position: int | None) -> bool:
+    def _is_as_it_was(self, failure: Failure) -> bool:
+        row, held = self._turn.row, self.follower.held
+        if self._turn.replaced:
+            return False
+        return row is None or held is None or (row.epoch, row.state) == (held.epoch, failure.state)
+
+    async def _recorded(self, failure: Failure) -> bool:
         try:
-            await self.follower.fail(state, error, position)
+            await self.follower.fail(failure)
         except Unavailable as away:
-            _logger.warning("projection %s can't say that it is %s, a database is away: %s", self._name, state, away)
+            _logger.warning(
+                "projection %s can't say that it is %s, a database is away: %s", self._name, failure.state, away
+            )
             return False
         return True
+
+    async def _look(self) -> None:
+        """Wait for the next look that begins after now."""
+        seen = self._worker.looks
+        while self._turn.look <= seen and not self._stop.is_set():
+            self._turn.looked.clear()
+            await self._pause(self._turn.looked.wait())
 
     async def _back_off(self) -> None:
         pause_s = back_off_s(self._pauses)
         self._pauses += 1
         await self._pause(asyncio.sleep(pause_s))
 
-    async def _pause(self, until: Coroutine[Any, Any, Any]) -> None:
-        """Wait for something, or for `stop`."""
-        waiting = [asyncio.ensure_future(until), asyncio.ensure_future(self._stop.wait())]
+    async def _pause(self, *until: Coroutine[Any, Any, Any]) -> None:
+        """Wait for one of several things, or for `stop`."""
+        waiting = [asyncio.ensure_future(each) for each in (*until, self._stop.wait())]
         try:
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -179,3 +231,12 @@ def back_off_s(tries: int) -> float:
     least, most = BACK_OFF_S
     doublings = min(tries, 20)  # a database may be away for days
     return min(most, least * 2.0**doublings) * random.uniform(0.5, 1)
+
+
+def _failure(error: Exception, page: Page | None) -> Failure:
+    state = next((state for kind, state in STATES.items() if isinstance(error, kind)), "faulted")
+    text = str(error) if isinstance(error, DiptychError) else f"{type(error).__name__}: {error}"
+    if page is None or not page.events:
+        return Failure(state, text)
+    guilty = page.events[0]
+    return Failure(state, text, guilty.position, guilty.id, guilty.type, guilty.recorded_at)

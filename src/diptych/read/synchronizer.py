@@ -16,10 +16,11 @@ from diptych.codec import EPOCH
 from diptych.errors import BadProjection, NoProjection, Unavailable
 from diptych.log import EventStore
 from diptych.read import checkpoint
-from diptych.read.checkpoint import Checkpoint, Generation
+from diptych.read.checkpoint import Checkpoint, Generation, Share
 from diptych.read.database import ReadDatabase
 from diptych.read.follower import Follower, why_no_place
 from diptych.read.generations import drop_before, prepare
+from diptych.read.ownership import Worker
 from diptych.read.projection import AnyProjection, checked
 from diptych.read.projector import projector, table_names
 from diptych.read.rebuild import rebuild
@@ -64,6 +65,9 @@ class ReadModelSynchronizer:
         synchronizer = ReadModelSynchronizer(event_store, read_db, [Orders, DailySales])
         task = asyncio.create_task(synchronizer.run())
 
+    Args:
+        follow: False leaves it to other processes; this one looks, and logs what has no owner.
+
     Raises:
         BadProjection: A declaration that doesn't hold together, or two of one name.
     """
@@ -73,9 +77,13 @@ class ReadModelSynchronizer:
         event_store: EventStore,
         read_db: ReadDatabase,
         projections: Iterable[AnyProjection | type[AnyProjection]],
+        *,
+        follow: bool = True,
     ) -> None:
-        self._event_store, self._read_db = event_store, read_db
+        self._event_store, self._read_db, self._follow = event_store, read_db, follow
         self._projections = _by_name(projections)
+        code = frozenset(f"{each.name} {each.version}" for each in self._projections.values())
+        self._worker = Worker(read_db, code, owns=follow)
         self.watcher: Watcher = Watcher(read_db, event_store.identity)
         self._runners: dict[str, Runner] = {}
         self._unprepared: dict[str, str] = {}
@@ -98,12 +106,16 @@ class ReadModelSynchronizer:
                         self.watcher.distrust(each.of)
 
     async def run(self) -> None:
-        """Keep every projection in step until `stop` is called or the task is cancelled."""
+        """Keep every projection in step, beside other workers, until `stop` is called or the task is cancelled."""
+        looking = asyncio.create_task(self._worker.run(), name="diptych-worker")
         try:
             async with asyncio.TaskGroup() as group:
-                for projection in self._projections.values():
+                group.create_task(self._stop.wait())
+                for projection in self._projections.values() if self._follow else ():
                     group.create_task(self._keep(projection), name=f"diptych-projection-{projection.name}")
         finally:
+            self._worker.stop()
+            await looking
             await self.watcher.close()
 
     def stop(self) -> None:
@@ -166,9 +178,12 @@ class ReadModelSynchronizer:
         Raises:
             NoProjection: There is none of that name here.
         """
-        self._find(name)
-        if name in self._runners:
-            await self._runners[name].retry()
+        version = self._find(name).version
+        async with self._read_db.begin() as connection:
+            for found in await checkpoint.all_of(connection):
+                if (found.of.projection, found.of.version) == (name, version):
+                    await checkpoint.resume(connection, found)
+        self._worker.look_now()
 
     async def _keep(self, projection: AnyProjection) -> None:
         """Run the served generation; when a rebuild replaced it, the next one."""
@@ -180,16 +195,20 @@ class ReadModelSynchronizer:
                 tries += 1
                 continue
             tries = 0
-            follower = Follower(self._event_store, self._read_db, projection, of, self.watcher, publish=True)
-            runner = self._runners[projection.name] = Runner(follower)
-            if self._stop.is_set():  # while it was being prepared
-                runner.stop()
             try:
-                await runner.run()
+                await self._run(projection, of)
             except Exception as error:  # whatever it is, the others go on
                 _logger.exception("projection %s ended", projection.name)
                 self._unprepared[projection.name] = f"{type(error).__name__}: {error}"
                 await self._pause(AGAIN_S)
+
+    async def _run(self, projection: AnyProjection, of: Generation) -> None:
+        follower = Follower(self._event_store, self._read_db, projection, of, self.watcher, publish=True)
+        with self._worker.turn(Share(of)) as turn:
+            runner = self._runners[projection.name] = Runner(follower, self._worker, turn)
+            if self._stop.is_set():  # while it was being prepared
+                runner.stop()
+            await runner.run()
 
     async def _prepare(self, projection: AnyProjection) -> Generation | None:
         try:

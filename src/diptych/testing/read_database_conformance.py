@@ -17,6 +17,7 @@ from diptych.testing.conformance.overtaking import Overtaking
 from diptych.testing.conformance.owning import Owning, Pointing
 from diptych.testing.conformance.rebuilding import Rebuilding
 from diptych.testing.conformance.rows import Rows
+from diptych.testing.conformance.sharing import Sharing
 from diptych.testing.conformance.transacting import Transacting
 from diptych.testing.conformance.verifying import Verifying
 from diptych.testing.conformance.waiting import Waiting
@@ -27,6 +28,7 @@ class ReadDatabaseConformance(
     Transacting,
     Owning,
     Overtaking,
+    Sharing,
     Pointing,
     Rows,
     Paging,

@@ -111,11 +111,13 @@ class Journal(Projection[Paid]):
 
 
 class System:
-    def __init__(self, event_store: EventStore, read_db: ReadDatabase, *projections: Any) -> None:
+    def __init__(self, event_store: EventStore, read_db: ReadDatabase, *projections: Any, follow: bool = True) -> None:
         self.event_store: EventStore = event_store
         self.read_db: ReadDatabase = read_db
         self.projections: list[AnyProjection] = [checked(projection) for projection in projections]
-        self.synchronizer: ReadModelSynchronizer = ReadModelSynchronizer(event_store, read_db, self.projections)
+        self.synchronizer: ReadModelSynchronizer = ReadModelSynchronizer(
+            event_store, read_db, self.projections, follow=follow
+        )
 
     async def append(self, *events: Event, stream: str = "s") -> int:
         appended = await self.event_store.append_events(stream_id=stream, stream_type="S", events=events)

@@ -1,6 +1,7 @@
 """Two workers at one projection, step by step."""
 
 from contextlib import suppress
+from math import inf
 
 import pytest
 from sqlalchemy import select
@@ -62,7 +63,7 @@ class Overtaking(ReadDatabaseCase):
                 assert follower.held is not None
                 await checkpoint.fence(connection, follower.held)
                 await follower.projector.apply(
-                    connection, [system.event_store.decode(each) for each in its_batch.events]
+                    connection, [system.event_store.decode(each) for each in its_batch.events], inf
                 )
                 raise KeyboardInterrupt
 

@@ -1,0 +1,2 @@
+-- No transaction is limited in time here.
+SELECT NULL;
