@@ -76,7 +76,7 @@ MUTANTS = [
     Mutant(
         "what is served is never dropped",
         "P8",
-        f"{READ}/rebuild.py",
+        f"{READ}/generations.py",
         "if served is None or served.of != of:",
         "if True:",
         READ_DATABASES,
@@ -265,7 +265,7 @@ MUTANTS = [
         "equal ids wait for each other",
         "P5",
         f"{WRITE}/bus.py",
-        "await flying.end_of(command.command_id)",
+        "await flying.end_of(command.command_id, terms.patience_s)",
         "break",
         "tests/unit/write/test_idempotency.py",
         "in_flight",
@@ -379,7 +379,7 @@ MUTANTS = [
     Mutant(
         "what other code half built is not gone on with",
         "P8",
-        f"{READ}/rebuild.py",
+        f"{READ}/generations.py",
         "same_code = await checkpoint.plan(connection, begun.of) == projector(projection, begun.of).plan",
         "same_code = True",
         READ_DATABASES,
