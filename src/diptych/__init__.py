@@ -10,6 +10,7 @@ from diptych.app import Diptych, Running
 from diptych.catalogue import Catalogue, upcast
 from diptych.codec import Codec
 from diptych.context import acting, current_metadata
+from diptych.doctor import diagnose
 from diptych.errors import (
     BadCatalogue,
     BadDatabase,
@@ -61,6 +62,7 @@ from diptych.read.verify import Verification
 from diptych.read.view import Views
 from diptych.read.wait import Reached
 from diptych.schema_lock import check_lock, check_log, write_lock
+from diptych.store.finding import Finding, Severity
 from diptych.store.port import ANY, EXISTS, NO_STREAM, LogIdentity
 from diptych.token import Token
 from diptych.write.aggregate import Aggregate
@@ -98,6 +100,7 @@ __all__ = [
     "DiptychError",
     "Event",
     "EventStore",
+    "Finding",
     "HandlerExists",
     "InProgress",
     "Indexed",
@@ -139,6 +142,7 @@ __all__ = [
     "Scale",
     "SchemaChanged",
     "Searched",
+    "Severity",
     "TableProjection",
     "ToStream",
     "Token",
@@ -155,6 +159,7 @@ __all__ = [
     "check_lock",
     "check_log",
     "current_metadata",
+    "diagnose",
     "log_adopt",
     "log_restored",
     "new_id",

@@ -5,10 +5,13 @@ A backend is imported when its scheme is used, so that nobody pays for, or has t
 install, the drivers of the others.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from importlib import import_module
 
 from diptych.errors import BadDatabase
+from diptych.store.finding import Finding, Kind
 from diptych.store.port import Store
 
 _ALLOWED = "sqlite:///relative/path.db, sqlite:////absolute/path.db, postgresql://user@host:port/database or memory://"
@@ -32,6 +35,27 @@ async def open_store_backend(url: str) -> AsyncIterator[Store]:
         yield store
 
 
+async def examine(url: str, kind: Kind) -> list[Finding]:
+    """
+    What is so with the database behind a URL: what it is, how it is set, and who holds up whom. Makes nothing.
+
+    Raises:
+        BadDatabase: The URL names none, or one that can't be opened.
+        Unavailable: It is away.
+    """
+    scheme, _, rest = url.partition("://")
+    if scheme == "sqlite" and rest.startswith("/"):
+        from diptych.store.sqlite import health
+
+        return await asyncio.to_thread(health.examine, rest[1:], kind)
+    if scheme in {"postgresql", "postgres"}:
+        _require_asyncpg()
+        from diptych.store.postgres.health import examine as examine_server
+
+        return await examine_server(url, kind)
+    raise BadDatabase(f"no database to look into at {url!r}")
+
+
 def _backend(url: str) -> AbstractAsyncContextManager[Store]:
     scheme, _, rest = url.partition("://")
     if scheme == "memory":
@@ -52,11 +76,17 @@ def _memory(url: str, rest: str) -> AbstractAsyncContextManager[Store]:
 
 
 def _postgres(url: str) -> AbstractAsyncContextManager[Store]:
+    _require_asyncpg()
+    from diptych.store.postgres import open_postgres
+
+    return open_postgres(url)
+
+
+def _require_asyncpg() -> None:
     try:
-        from diptych.store.postgres import open_postgres
+        import_module("asyncpg")
     except ModuleNotFoundError as error:
         raise BadDatabase(f"{error.name} is missing: install diptych[postgres] to keep a log in PostgreSQL") from error
-    return open_postgres(url)
 
 
 def _sqlite(url: str, rest: str) -> AbstractAsyncContextManager[Store]:

@@ -8,11 +8,11 @@ import sys
 
 import typer
 
-from diptych.edge.cli import events, identity, pruning, running, schema, settings, status, streams
+from diptych.edge.cli import doctor, events, identity, pruning, running, schema, settings, status, streams
 from diptych.errors import DiptychError
 
 cli: typer.Typer = typer.Typer(help="Look after a Diptych application.", no_args_is_help=True, add_completion=False)
-for command in (running.init, running.serve, running.worker, status.status):
+for command in (running.init, running.serve, running.worker, status.status, doctor.doctor):
     cli.command()(command)
 cli.add_typer(streams.streams, name="streams")
 cli.add_typer(events.events, name="events")

@@ -17,7 +17,7 @@ from diptych.store.statements import schema, statements
 OLDEST_SERVER = 150000
 _SCHEMA = schema("postgres")
 _SQL = statements("postgres")
-_SAFE = {"fsync": "on", "full_page_writes": "on"}
+SAFE = {"fsync": "on", "full_page_writes": "on"}
 
 
 async def prepare(connection: Connection, server: Server) -> LogIdentity:
@@ -53,7 +53,7 @@ async def _check_server(connection: Connection, server: Server) -> None:
         raise BadDatabase(f"the database {server.name} has encoding {row['encoding']}: make one with UTF8")
     if row["in_recovery"]:
         raise BadDatabase(f"{server.name} is a standby, which takes no appends: name the primary as the log")
-    for name, safe in _SAFE.items():
+    for name, safe in SAFE.items():
         if row[name] != safe and not server.unsafe:
             raise BadDatabase(
                 f"the server at {server.name} has {name}={row[name]} and can lose what it acknowledged: "
