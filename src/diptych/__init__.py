@@ -14,6 +14,7 @@ from diptych.doctor import diagnose
 from diptych.errors import (
     BadCatalogue,
     BadDatabase,
+    BadFile,
     BadHandler,
     BadMessage,
     BadProjection,
@@ -65,6 +66,7 @@ from diptych.schema_lock import check_lock, check_log, write_lock
 from diptych.store.finding import Finding, Severity
 from diptych.store.port import ANY, EXISTS, NO_STREAM, LogIdentity
 from diptych.token import Token
+from diptych.transfer import Transferred, export_log, import_log
 from diptych.write.aggregate import Aggregate
 from diptych.write.bus import CommandBus
 from diptych.write.command import Command, CommandHandler, Receipt
@@ -81,6 +83,7 @@ __all__ = [
     "Appended",
     "BadCatalogue",
     "BadDatabase",
+    "BadFile",
     "BadHandler",
     "BadMessage",
     "BadProjection",
@@ -147,6 +150,7 @@ __all__ = [
     "ToStream",
     "Token",
     "Transaction",
+    "Transferred",
     "TwoLogs",
     "TwoRoundProjection",
     "Unavailable",
@@ -160,6 +164,8 @@ __all__ = [
     "check_log",
     "current_metadata",
     "diagnose",
+    "export_log",
+    "import_log",
     "log_adopt",
     "log_restored",
     "new_id",

@@ -22,7 +22,7 @@ Every error that Diptych raises, under one tree.
     ├── Unreadable          a stored event that this code can't turn into a value
     │   └── NewerSchema         it was written by newer code
     └── Misuse              the program is wrong; no retry will help
-        ├── BadMessage, BadProjection, BadCatalogue, BadDatabase, SchemaChanged
+        ├── BadMessage, BadProjection, BadCatalogue, BadDatabase, BadFile, SchemaChanged
         ├── NoHandler, HandlerExists, BadHandler, MissingDependencies
         └── NoProjection, QueryInCommand, TwoLogs
 
@@ -300,6 +300,10 @@ class SchemaChanged(Misuse):
 
 class BadDatabase(Misuse):
     """A database that can't be opened as it is: its URL, its settings or its schema."""
+
+
+class BadFile(Misuse):
+    """A file of a log that can't be written or read as it is."""
 
 
 class NoHandler(Misuse):

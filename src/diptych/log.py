@@ -17,11 +17,12 @@ from msgspec import Struct
 from diptych.catalogue import Catalogue
 from diptych.codec import EPOCH, INT64, Codec, check
 from diptych.context import current_metadata
-from diptych.errors import LogRewound, Misuse
+from diptych.errors import BadDatabase, LogRewound, Misuse
 from diptych.event import Event, Metadata, RecordedEvent
 from diptych.store import open_store_backend
 from diptych.store.port import (
     ANY,
+    UNFINISHED,
     Append,
     CommandRecord,
     Expected,
@@ -339,4 +340,6 @@ async def open_store(url: str, events: Iterable[type[Event]] | None = None) -> A
     """
     codec = Codec(Catalogue.of(events))
     async with open_store_backend(url) as store:
+        if store.identity.incarnation == UNFINISHED:
+            raise BadDatabase(f"an import into {url} was not finished: import the same file again")
         yield EventStore(store, codec)

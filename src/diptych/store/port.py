@@ -32,6 +32,9 @@ ANY, NO_STREAM, EXISTS = Expect.ANY, Expect.NO_STREAM, Expect.EXISTS
 Expected: TypeAlias = int | Expect
 
 
+UNFINISHED = 0
+
+
 class NewEvent(msgspec.Struct, frozen=True, gc=False):
     """An event on its way in. `payload` and `metadata` are UTF-8 JSON objects."""
 
@@ -168,7 +171,11 @@ class Pruned(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class LogIdentity:
-    """Which log this is; `incarnation` grows when it is restored to an earlier point."""
+    """
+    Which log this is; `incarnation` grows when it is restored to an earlier point.
+
+    It is `UNFINISHED` while an import has not come to its end.
+    """
 
     log_id: str
     incarnation: int

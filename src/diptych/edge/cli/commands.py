@@ -8,12 +8,13 @@ import sys
 
 import typer
 
-from diptych.edge.cli import doctor, events, identity, pruning, running, schema, settings, status, streams
+from diptych.edge.cli import doctor, events, identity, moving, pruning, running, schema, settings, status, streams
 from diptych.errors import DiptychError
 
 cli: typer.Typer = typer.Typer(help="Look after a Diptych application.", no_args_is_help=True, add_completion=False)
-for command in (running.init, running.serve, running.worker, status.status, doctor.doctor):
+for command in (running.init, running.serve, running.worker, status.status, doctor.doctor, moving.export):
     cli.command()(command)
+cli.command("import")(moving.import_)
 cli.add_typer(streams.streams, name="streams")
 cli.add_typer(events.events, name="events")
 cli.add_typer(pruning.commands, name="commands")

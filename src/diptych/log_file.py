@@ -1,0 +1,151 @@
+"""
+Say a log in lines of JSON: first which log it is, then its events by position, its commands by id, and their numbers.
+
+A line is an object; its field `is` says which of these. JSON that a store holds stands in it as it is, byte by byte.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, ClassVar, TypeAlias
+
+import msgspec
+from msgspec.structs import asdict
+
+from diptych.errors import BadFile
+from diptych.store.port import LogIdentity, StoredCommand, StoredEvent
+
+FORMAT = 1
+
+
+class LogLine(msgspec.Struct, frozen=True, tag_field="is", tag="log"):
+    """The log that a file holds, up to a position; the first line."""
+
+    format: int
+    log_id: str
+    incarnation: int
+    through: int
+    size: ClassVar[int] = 0
+
+    @property
+    def identity(self) -> LogIdentity:
+        """Which log it is."""
+        return LogIdentity(self.log_id, self.incarnation)
+
+
+class EventLine(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="is", tag="event"):
+    """An event as it lies in the log."""
+
+    position: int
+    stream: str
+    category: str
+    version: int
+    type: str
+    schema_version: int
+    id: str
+    payload: msgspec.Raw
+    metadata: msgspec.Raw
+    recorded_at: int
+    as_text: bool = False
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it takes."""
+        return len(self.payload) + len(self.metadata)
+
+    @staticmethod
+    def of(event: StoredEvent) -> "EventLine":
+        """The line of an event."""
+        fields = asdict(event)
+        fields["as_text"], fields["payload"], fields["metadata"] = _raw(event.payload, event.metadata)
+        return EventLine(**fields)
+
+    def stored(self) -> StoredEvent:
+        """The event."""
+        payload, metadata = _json(self.payload, self.as_text), _json(self.metadata, self.as_text)
+        return StoredEvent(
+            self.position,
+            self.stream,
+            self.category,
+            self.version,
+            self.type,
+            self.schema_version,
+            self.id,
+            payload,
+            metadata,
+            self.recorded_at,
+        )
+
+
+class CommandLine(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="is", tag="command"):
+    """A command's record as it lies in the log."""
+
+    id: str
+    digest: bytes | None
+    result: msgspec.Raw
+    stream: str
+    version: int
+    position: int
+    recorded_at: int
+    as_text: bool = False
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it takes."""
+        return len(self.result)
+
+    @staticmethod
+    def of(command: StoredCommand) -> "CommandLine":
+        """The line of a command."""
+        as_text, result = _raw(command.result)
+        rest = command.stream, command.version, command.position, command.recorded_at
+        return CommandLine(command.id, command.digest, result, *rest, as_text)
+
+    def stored(self) -> StoredCommand:
+        """The command."""
+        rest = self.stream, self.version, self.position, self.recorded_at
+        return StoredCommand(self.id, self.digest, _json(self.result, self.as_text), *rest)
+
+
+class EndLine(msgspec.Struct, frozen=True, tag_field="is", tag="end"):
+    """How many events and commands there were; the last line."""
+
+    events: int
+    commands: int
+    size: ClassVar[int] = 0
+
+
+Line: TypeAlias = LogLine | EventLine | CommandLine | EndLine
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(LogLine | EventLine | CommandLine | EndLine).decode
+_check_json = msgspec.json.Decoder(msgspec.Raw).decode
+
+
+def read_lines(file: BinaryIO, path: str | Path) -> Iterator[Line]:
+    """What a file says, line by line."""
+    for number, line in enumerate(file, 1):
+        try:
+            yield _decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise BadFile(f"line {number} of {path} is none of a log's: {error}") from error
+
+
+def encoded(line: Line) -> bytes:
+    """A line of a file."""
+    return _encode(line) + b"\n"
+
+
+def _raw(*parts: bytes) -> tuple[Any, ...]:
+    """
+    Whether parts have to be the texts of strings, and then the parts.
+
+    As they are, they would end the line, or break it: JSON with line breaks, and what is no JSON at all.
+    """
+    try:
+        as_text = any(b"\n" in part or not _check_json(part) for part in parts)
+    except msgspec.DecodeError:
+        as_text = True
+    return as_text, *(msgspec.Raw(_encode(part.decode()) if as_text else part) for part in parts)
+
+
+def _json(raw: msgspec.Raw, as_text: bool) -> bytes:
+    return msgspec.json.decode(raw, type=str).encode() if as_text else bytes(raw)
