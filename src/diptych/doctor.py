@@ -23,7 +23,6 @@ from diptych.read.wait import FINAL
 from diptych.store import examine
 from diptych.store.finding import Finding, Kind, Severity, ok, problem, warning
 from diptych.store.location import names_same_file
-from diptych.store.sqlite.schema import APPLICATION_ID as LOG_FILE
 from diptych.store.statements import schema
 
 _PACKAGES = ("diptych", "msgspec", "sqlalchemy", "asyncpg", "fastapi", "uvicorn")
@@ -52,6 +51,8 @@ _READ_KIND = Kind("read database", "diptych_read", READ_FILE, READ_SCHEMA)
 
 
 def _log_kind(url: str) -> Kind:
+    from diptych.store.sqlite.schema import APPLICATION_ID as LOG_FILE  # no backend is loaded before it is needed
+
     dialect = "sqlite" if url.startswith("sqlite:") else "postgres"
     return Kind("log", "diptych_log", LOG_FILE, len(schema(dialect)))
 
