@@ -53,6 +53,8 @@ class Diptych:
         queries: One bus, or several.
         provide: What handlers may ask for beside repositories and read models: type -> value.
         events: Event classes that no aggregate, decider or projection of it names.
+        cursor_key: What cursors of pages are signed with; all processes need the same one. Default: a
+            secret of the read database.
 
     Raises:
         BadProjection: A projection's declaration doesn't hold together.
@@ -67,12 +69,14 @@ class Diptych:
         *,
         provide: Mapping[Any, object] | None = None,
         events: Iterable[type[Event]] = (),
+        cursor_key: str | None = None,
     ) -> None:
         self.commands: CommandBus = CommandBus.joined([commands] if isinstance(commands, CommandBus) else commands)
         self.queries: QueryBus = QueryBus.joined([queries] if isinstance(queries, QueryBus) else queries)
         self.projections: Sequence[AnyProjection] = [checked(projection) for projection in projections]
         self.provide: dict[Any, object] = dict(provide or {})
         self._events = tuple(events)
+        self._cursor_key = cursor_key
 
     @property
     def events(self) -> Sequence[type[Event]]:
@@ -113,7 +117,10 @@ class Diptych:
         """
         if names_same_file(log, read):
             raise BadDatabase(f"the log and the read models are both to be in {log}: give each a file of its own")
-        async with open_store(log, self.events) as event_store, open_read_db(read) as read_db:
+        async with (
+            open_store(log, self.events) as event_store,
+            open_read_db(read, cursor_key=self._cursor_key) as read_db,
+        ):
             running = Running(self, event_store, read_db, self.provide | dict(provide or {}))
             await running.synchronizer.check()
             following = asyncio.create_task(running.synchronizer.run(), name="diptych-synchronizer")

@@ -1,6 +1,6 @@
 """The lines that carry a promise, each with what it is changed into and the test that must notice."""
 
-from tests.mutants import of_owners, of_postgres
+from tests.mutants import of_owners, of_postgres, of_queries
 from tests.mutants.mutant import Mutant
 
 SQL = "src/diptych/read/sql/sqlite"
@@ -325,23 +325,6 @@ MUTANTS = [
         "taken_away",
     ),
     Mutant(
-        "search words are quoted",
-        "P7",
-        f"{READ}/search.py",
-        """f'"{" ".join(term)}"' for""",
-        """f'{" ".join(term)}' for""",
-        "tests/unit/read/test_search.py",
-    ),
-    Mutant(
-        "ties of a page are broken by position",
-        "P3",
-        f"{READ}/model.py",
-        "tie = or_(position < after.position, and_(",
-        "tie = or_(position > after.position, and_(",
-        READ_DATABASES,
-        "walk_by_cursor",
-    ),
-    Mutant(
         "a command asks no read model",
         "P7",
         f"{READ}/query.py",
@@ -396,4 +379,5 @@ MUTANTS = [
     ),
     *of_owners.MUTANTS,
     *of_postgres.MUTANTS,
+    *of_queries.MUTANTS,
 ]

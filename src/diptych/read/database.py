@@ -8,6 +8,7 @@ goes wrong because the database is away is `Unavailable`: try again.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext
+from hashlib import blake2b
 from importlib.resources import files
 from tempfile import TemporaryDirectory
 
@@ -21,16 +22,24 @@ from diptych.read.cancellation import to_its_end
 from diptych.read.engines import PATIENCE_S, Bell, Engines, engines_for
 from diptych.store.location import Place
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 MEMORY = "sqlite:///:memory:"
 _LOOK_AGAIN_S = 0.05
 
 
 class ReadDatabase:
-    """Where read models and their checkpoints rest; made by `open_read_db`."""
+    """
+    Where read models and their checkpoints rest; made by `open_read_db`.
+
+    Attributes:
+        secret: What cursors are signed with, the same wherever this database is open.
+    """
+
+    secret: bytes
 
     def __init__(self, engines: Engines) -> None:
         self._engines = engines
+        self.secret = b""
         self._turns = asyncio.Lock() if engines.one_writer else nullcontext()
         self._place: Place | None = None
         self._bell: Bell | None = None
@@ -186,26 +195,28 @@ class ReadDatabase:
 
 
 @asynccontextmanager
-async def open_read_db(url: str) -> AsyncIterator[ReadDatabase]:
+async def open_read_db(url: str, *, cursor_key: str | None = None) -> AsyncIterator[ReadDatabase]:
     """
     Open a read database for as long as the block runs; it is made where there is none.
 
     Args:
         url: `sqlite:///relative.db`, `sqlite:////absolute.db`, `sqlite:///:memory:` for one that
             goes when the block ends, or `postgresql://user@host:port/database`.
+        cursor_key: What cursors are signed with. Default: a secret that was made with the database.
 
     Raises:
         BadDatabase: The URL names nothing that can be opened, or a schema of newer code.
     """
     if url == MEMORY:
         with TemporaryDirectory(prefix="diptych-") as folder:
-            async with open_read_db(f"sqlite:///{folder}/read.db") as read_db:
+            async with open_read_db(f"sqlite:///{folder}/read.db", cursor_key=cursor_key) as read_db:
                 yield read_db
         return
     engines = engines_for(url)
     read_db = ReadDatabase(engines)
     try:
         await _create_schema(read_db, engines)
+        read_db.secret = blake2b((cursor_key or await _secret(read_db)).encode()).digest()
         read_db.stay_with_the_file()
         await read_db.hang_bell()
         yield read_db
@@ -224,6 +235,13 @@ async def _create_schema(read_db: ReadDatabase, engines: Engines) -> None:
         for number in range(found + 1, SCHEMA_VERSION + 1):
             await _run_script(connection, _script(read_db.dialect_name, number))
             await engines.set_schema_version(connection, number)
+
+
+async def _secret(read_db: ReadDatabase) -> str:
+    statement = files("diptych.read").joinpath("sql", "secret.sql").read_text("utf-8")
+    async with read_db.snapshot() as connection:
+        secret: str = (await connection.execute(text(statement))).scalar_one()
+    return secret
 
 
 def _script(dialect: str, number: int) -> str:

@@ -1,7 +1,10 @@
 """
 Hand out a result page by page, by number or by a cursor that says where the last page ended.
+
+A cursor is signed: nobody else can make one, and it goes on with its own question only.
 """
 
+import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -12,6 +15,7 @@ import msgspec
 from diptych.errors import InvalidQuery, Malformed
 
 T = TypeVar("T")
+SIGNATURE_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,45 +42,62 @@ class PaginatedResult(Generic[T]):
 
 
 class Cursor(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """Where a page ended: its order, a digest of what was filtered, and the last row's place in the order."""
+    """Where a page ended: a digest of its question, and the last row's values of what it was sorted by."""
 
-    order_by: str
-    filtered: str
-    value: Any
-    position: int
-    key: Any
+    question: str
+    values: tuple[Any, ...]
 
-    def encode(self) -> str:
-        """The cursor as opaque text."""
-        return urlsafe_b64encode(msgspec.json.encode(self)).rstrip(b"=").decode()
+    def encode(self, secret: bytes) -> str:
+        """The cursor as opaque text, which only a holder of the secret can make."""
+        body = msgspec.json.encode(self)
+        return _packed(_signature(body, secret) + body)
 
     @staticmethod
-    def decode(text: str) -> "Cursor":
+    def decode(text: str, secret: bytes) -> "Cursor":
         """
         The cursor that *text* was made from.
 
         Raises:
             Malformed: Nobody here made that text.
         """
-        try:
-            return _DECODER.decode(urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4)))
-        except (ValueError, msgspec.DecodeError) as error:
-            raise Malformed("cursor", "it does not decode") from error
+        signed = _unpacked(text)
+        signature, body = signed[:SIGNATURE_BYTES], signed[SIGNATURE_BYTES:]
+        if not hmac.compare_digest(signature, _signature(body, secret)):
+            raise Malformed("cursor", "it was not made here, or it was changed")
+        return _DECODER.decode(body)
 
-    def check(self, order_by: str, filtered: str) -> None:
+    def check(self, question: str) -> None:
         """
         Insist that it goes on with the same question.
 
         Raises:
-            InvalidQuery: The order or a filter is another one.
+            InvalidQuery: The order, the search or a filter is another one.
         """
-        if (self.order_by, self.filtered) != (order_by, filtered):
+        if self.question != question:
             raise InvalidQuery("the cursor belongs to another order or filter: begin again without it")
 
 
 _DECODER = msgspec.json.Decoder(Cursor)
 
 
-def digest_of(filters: Any) -> str:
-    """What tells one filter from another."""
-    return blake2b(msgspec.json.encode(filters, order="deterministic"), digest_size=6).hexdigest()
+def digest_of(question: Any) -> str:
+    """What tells one question from another."""
+    return blake2b(msgspec.json.encode(question, order="deterministic"), digest_size=9).hexdigest()
+
+
+def _packed(signed: bytes) -> str:
+    return urlsafe_b64encode(signed).rstrip(b"=").decode()
+
+
+def _unpacked(text: str) -> bytes:
+    try:
+        signed = urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
+    except ValueError as error:
+        raise Malformed("cursor", "it does not decode") from error
+    if _packed(signed) != text:  # decoding skips what doesn't belong
+        raise Malformed("cursor", "it does not decode")
+    return signed
+
+
+def _signature(body: bytes, secret: bytes) -> bytes:
+    return blake2b(body, digest_size=SIGNATURE_BYTES, key=secret, person=b"diptych cursor").digest()

@@ -10,11 +10,6 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, Table, cast, literal_column, text
-from sqlalchemy.dialects.postgresql import TSQUERY
-
-from diptych.read.shape import ROW, WORDS
-
 MAX_WORD = 255  # a longer one is known by its beginning
 LAST_PLACE = 16_383  # as far as PostgreSQL counts
 BETWEEN_TEXTS = "\N{SYMBOL FOR UNIT SEPARATOR}"  # a word to the databases, and none that anybody can ask for
@@ -67,15 +62,3 @@ def tsquery(query: str) -> str | None:
 def tsvector(found: Sequence[str]) -> str:
     """What a search on PostgreSQL looks through: words, each with its place."""
     return " ".join(f"'{word}':{min(place, LAST_PLACE)}" for place, word in enumerate(found, 1))
-
-
-def found_in(table: Table, query: str, dialect: str) -> ColumnElement[bool] | None:
-    """Whether a row of *table* has what a search asks for; None where it asks for nothing."""
-    if dialect == "sqlite":
-        if (asked := fts5(query)) is None:
-            return None
-        rows = f'SELECT rowid FROM "{table.name}_search" WHERE "{table.name}_search" MATCH :words'
-        return literal_column(f'"{table.name}".{ROW}').in_(text(rows).bindparams(words=asked))
-    if (asked := tsquery(query)) is None:
-        return None
-    return table.c[WORDS].op("@@", is_comparison=True)(cast(asked, TSQUERY))

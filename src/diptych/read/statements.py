@@ -66,9 +66,9 @@ class _Compiled(ABC):
     def __init__(self, shape: Shape, table: Table, dialect: Dialect) -> None:
         self._shape = shape
         own = [table.c[name] for name in shape.names]
-        self._binds = [(number, bind) for number, column in enumerate(own) if (bind := _bind(column, dialect))]
-        self._results = [_result(column, dialect) for column in own]
-        self._bind_key = _bind(table.c[shape.key.name], dialect)
+        self._binds = [(number, bind) for number, column in enumerate(own) if (bind := bind_of(column, dialect))]
+        self._results = [result_of(column, dialect) for column in own]
+        self._bind_key = bind_of(table.c[shape.key.name], dialect)
 
     @abstractmethod
     def wanted(self, keys: Sequence[Any]) -> Any:
@@ -205,9 +205,11 @@ def _text(statement: Any, dialect: Dialect) -> str:
     return str(statement.compile(dialect=dialect))
 
 
-def _bind(column: Column[Any], dialect: Dialect) -> Processor:
+def bind_of(column: Column[Any], dialect: Dialect) -> Processor:
+    """What makes a value one that the driver takes."""
     return column.type.dialect_impl(dialect).bind_processor(dialect)
 
 
-def _result(column: Column[Any], dialect: Dialect) -> Processor:
+def result_of(column: Column[Any], dialect: Dialect) -> Processor:
+    """What makes a value of what the driver gave."""
     return column.type.dialect_impl(dialect).result_processor(dialect, _NUMERIC_OID)

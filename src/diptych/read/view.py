@@ -42,6 +42,7 @@ class Gate:
     def __init__(self, read_db: ReadDatabase, projection: AnyProjection, watcher: Watcher) -> None:
         self._read_db, self._watcher = read_db, watcher
         self._projection, self._version = projection.name, projection.version
+        self.secret: bytes = read_db.secret
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[tuple[AsyncConnection, Checkpoint]]:
@@ -99,6 +100,7 @@ class ServedTable:
     def __init__(self, projection: TableProjection | TwoRoundProjection, gate: Gate) -> None:
         self.shape: Shape = projection.shape()
         self.name: str = projection.name
+        self.secret: bytes = gate.secret
         self._gate = gate
         self._tables: dict[Generation, Table] = {}
 

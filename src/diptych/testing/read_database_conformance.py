@@ -21,6 +21,7 @@ from diptych.testing.conformance.sharing import Sharing
 from diptych.testing.conformance.transacting import Transacting
 from diptych.testing.conformance.verifying import Verifying
 from diptych.testing.conformance.waiting import Waiting
+from diptych.testing.conformance.walking import Walking
 
 
 class ReadDatabaseConformance(
@@ -33,6 +34,7 @@ class ReadDatabaseConformance(
     Rows,
     Paging,
     Searching,
+    Walking,
     Following,
     Failing,
     Catching,

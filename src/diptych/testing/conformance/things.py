@@ -1,23 +1,27 @@
 """A table with a column of every type, and what reads and writes it."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
-from typing import Annotated, Any, Literal, NewType
+from typing import Annotated, Any, ClassVar, Literal, NewType
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import MetaData
 
+from diptych.event import Event, RecordedEvent
+from diptych.read import checkpoint
+from diptych.read.checkpoint import Generation, Plan
 from diptych.read.columns import Indexed, Key, Scale, Searched
 from diptych.read.database import ReadDatabase
-from diptych.read.model import ReadModel, Snapshot
+from diptych.read.model import ReadModel
+from diptych.read.projection import TableProjection, checked
 from diptych.read.shape import Shape
 from diptych.read.statements import Statements
 from diptych.read.tables import create_indexes, create_tables
+from diptych.read.view import Gate, ServedTable
+from diptych.read.wait import Watcher
+from diptych.store.port import LogIdentity
 from diptych.testing.conformance.read_case import ReadDatabaseCase
 
 Count = NewType("Count", int)
@@ -55,6 +59,8 @@ class Thing:
 
 
 SHAPE = Shape.of(Thing, "things")
+GENERATION = Generation("things", 1)
+LOG = LogIdentity("a log", 1)
 
 
 FULL = Thing(
@@ -77,25 +83,24 @@ FULL = Thing(
 )
 
 
-class Fixed:
-    """Things in one table, at position 100."""
+class Made(Event):
+    id: str
 
-    shape: Shape = SHAPE
-    name: str = "things"
 
-    def __init__(self, read_db: ReadDatabase) -> None:
-        self.read_db = read_db
+class Kept(TableProjection[Thing, Made]):
+    """Things as a projection would keep them; the cases write the rows themselves."""
 
-    @asynccontextmanager
-    async def snapshot(self) -> AsyncIterator[Snapshot]:
-        async with self.read_db.acquire() as connection:
-            yield Snapshot(connection, SHAPE.table("things_v1", MetaData()), 100)
+    name: ClassVar[str] = "things"
+
+    def evolve(self, row: Thing | None, event: RecordedEvent[Made]) -> Thing | None:
+        return row
 
 
 class Things:
     def __init__(self, read_db: ReadDatabase) -> None:
         self.read_db: ReadDatabase = read_db
-        self.model: ReadModel[Thing] = ReadModel(Fixed(read_db))
+        gate = Gate(read_db, checked(Kept()), Watcher(read_db, LOG))
+        self.model: ReadModel[Thing] = ReadModel(ServedTable(Kept(), gate))
         self.statements: Statements = Statements(SHAPE, "things_v1")
 
     async def put(self, *rows: Thing, position: int = 1) -> None:
@@ -107,13 +112,20 @@ def thing(id: str, name: str = "x", **more: Any) -> Thing:
     return Thing(id=id, name=name, colour=more.pop("colour", Colour.RED), **more)
 
 
+async def things_in(read_db: ReadDatabase) -> Things:
+    """An empty table of things, served."""
+    async with read_db.begin() as connection:
+        await create_tables(connection, SHAPE, "things_v1")
+        await create_indexes(connection, SHAPE, "things_v1")
+        await checkpoint.add(connection, GENERATION, LOG, Plan("{}", ""))
+        await checkpoint.serve_first(connection, GENERATION)
+    return Things(read_db)
+
+
 class ThingsCase(ReadDatabaseCase):
     """A group of cases with a table of things."""
 
     @pytest.fixture
     async def things(self, read_db: ReadDatabase) -> Things:
         """An empty table."""
-        async with read_db.begin() as connection:
-            await create_tables(connection, SHAPE, "things_v1")
-            await create_indexes(connection, SHAPE, "things_v1")
-        return Things(read_db)
+        return await things_in(read_db)

@@ -1,0 +1,43 @@
+"""Lines of queries, pages and searches that carry a promise."""
+
+from tests.mutants.mutant import Mutant
+
+READ, READ_DATABASES = "src/diptych/read", "tests/conformance/test_read_databases.py"
+
+MUTANTS = [
+    Mutant(
+        "search words are quoted",
+        "P7",
+        f"{READ}/search.py",
+        """f'"{" ".join(term)}"' for""",
+        """f'{" ".join(term)}' for""",
+        "tests/unit/read/test_search.py",
+    ),
+    Mutant(
+        "ties of a page are broken by position",
+        "P3",
+        f"{READ}/question.py",
+        "({names}) {'<' if sorts[0].descending else '>'} ({values})",
+        "({names}) {'>' if sorts[0].descending else '<'} ({values})",
+        READ_DATABASES,
+        "walk_by_cursor",
+    ),
+    Mutant(
+        "a cursor is signed",
+        "P7",
+        f"{READ}/page.py",
+        "if not hmac.compare_digest(signature, _signature(body, secret)):",
+        "if False:",
+        READ_DATABASES,
+        "signed_with_another_key",
+    ),
+    Mutant(
+        "a cursor goes on with its own question",
+        "P7",
+        f"{READ}/page.py",
+        "if self.question != question:",
+        "if False:",
+        READ_DATABASES,
+        "another_question",
+    ),
+]
