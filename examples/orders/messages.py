@@ -7,7 +7,7 @@ from annotated_types import Ge, Le, MinLen
 
 from diptych import Command, PaginatedResult, Query
 
-from .values import Address, Day, Id, Line, OrderId, Price, Quantity, Status
+from .values import Address, Day, Id, Line, OrderId, Price, Quantity, Status, Text
 from .views import DailySales, OrderView
 
 PageNumber = Annotated[int, Ge(1), Le(1_000_000_000)]
@@ -45,7 +45,7 @@ class AddItem(Command[Done]):
     product_id: Id
     quantity: Quantity
     price: Price
-    product_name: str | None = None
+    product_name: Text | None = None
 
 
 class ShipOrder(Command[Done]):
@@ -59,7 +59,7 @@ class CancelOrder(Command[Done]):
     """Cancel a pending order."""
 
     order_id: str
-    reason: str | None = None
+    reason: Text | None = None
 
 
 class OrderById(Query[OrderView]):
@@ -81,9 +81,9 @@ class OrdersOfCustomer(Query[PaginatedResult[OrderView]]):
 class SearchOrders(Query[PaginatedResult[OrderView]]):
     """Orders that hold all words of `q` in customer id, product names or address; the last may be begun only."""
 
-    q: str | None = None
+    q: Text | None = None
     status: Status | None = None
-    customer_id: str | None = None
+    customer_id: Text | None = None
     sort_by: Literal["created_at", "ordered_on", "total_amount", "customer_id", "status"] = "created_at"
     sort_order: Literal["asc", "desc"] = "desc"
     page: PageNumber = 1

@@ -13,7 +13,9 @@ from enum import StrEnum
 from typing import Annotated
 
 from annotated_types import Ge, Le, MinLen
-from pydantic import AfterValidator, BeforeValidator, Field, Strict
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from diptych import Amount
 
 
 class Status(StrEnum):
@@ -32,29 +34,36 @@ def _iso_day(value: object) -> object:
     return value
 
 
+def _whole(value: object) -> object:
+    if isinstance(value, str | bool) or (isinstance(value, float | Decimal) and value != int(value)):
+        raise ValueError("a quantity is a whole number")
+    return value
+
+
 def _has_a_url(order_id: str) -> str:
     if order_id in {".", "..", "search"}:
         raise ValueError(f"/orders/{order_id} is no place for an order: choose another id")
     return order_id
 
 
-Id = Annotated[str, MinLen(1)]
+Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]  # no database holds NUL
+Id = Annotated[Text, MinLen(1)]
 OrderId = Annotated[Id, AfterValidator(_has_a_url)]
 Day = Annotated[date, BeforeValidator(_iso_day)]
-Quantity = Annotated[int, Strict(), Ge(1), Le(1_000_000_000)]
-Price = Annotated[Decimal, Field(ge=0, max_digits=14, decimal_places=2)]
+Quantity = Annotated[int, Ge(1), Le(1_000_000_000), BeforeValidator(_whole)]
+Price = Annotated[Decimal, Amount(least=Decimal(0))]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Address:
     """Where an order goes; every part may be missing."""
 
-    name: str | None = None
-    street: str | None = None
-    city: str | None = None
-    region: str | None = None
-    postal_code: str | None = None
-    country: str | None = None
+    name: Text | None = None
+    street: Text | None = None
+    city: Text | None = None
+    region: Text | None = None
+    postal_code: Text | None = None
+    country: Text | None = None
 
     def __str__(self) -> str:
         parts = (self.name, self.street, self.city, self.region, self.postal_code, self.country)
@@ -68,7 +77,7 @@ class Line:
     product_id: Id
     quantity: Quantity
     price: Price
-    product_name: str | None = None
+    product_name: Text | None = None
 
     @property
     def amount(self) -> Decimal:

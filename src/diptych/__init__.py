@@ -49,6 +49,7 @@ from diptych.errors import (
 from diptych.event import Event, Metadata, RawEvent, RecordedEvent
 from diptych.log import Appended, EventStore, ToStream, open_store
 from diptych.message import new_id
+from diptych.money import Amount, Money
 from diptych.read.columns import Indexed, Key, Scale, Searched
 from diptych.read.comparison import Difference
 from diptych.read.consistency import Answer, ConsistentQueryHandler
@@ -79,6 +80,7 @@ __all__ = [
     "EXISTS",
     "NO_STREAM",
     "Aggregate",
+    "Amount",
     "Answer",
     "Appended",
     "BadCatalogue",
@@ -116,6 +118,7 @@ __all__ = [
     "Metadata",
     "MissingDependencies",
     "Misuse",
+    "Money",
     "NewerSchema",
     "NoHandler",
     "NoProjection",

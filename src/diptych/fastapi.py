@@ -1,6 +1,20 @@
-"""Put an application on HTTP: `api(app, {"POST /orders": PlaceOrder})` is a FastAPI application."""
+"""
+Put an application on HTTP: `api(app, {"POST /orders": PlaceOrder})` is a FastAPI application.
 
-from diptych.edge.fastapi.api import Routes, api, attach, get_command_bus, get_query_bus
+`include_router(router(app, {...}))` puts it beside the routes of one's own.
+"""
+
+from diptych.edge.fastapi.api import (
+    Commands,
+    Options,
+    Queries,
+    Routes,
+    api,
+    attach,
+    get_command_bus,
+    get_query_bus,
+    router,
+)
 from diptych.edge.fastapi.positions import PositionCookie
 from diptych.edge.fastapi.problems import problems
 from diptych.edge.fastapi.requests import MessageRoute
@@ -8,14 +22,18 @@ from diptych.edge.fastapi.serve import serve
 from diptych.edge.fastapi.settings import Endpoint
 
 __all__ = [
+    "Commands",
     "Endpoint",
     "MessageRoute",
+    "Options",
     "PositionCookie",
+    "Queries",
     "Routes",
     "api",
     "attach",
     "get_command_bus",
     "get_query_bus",
     "problems",
+    "router",
     "serve",
 ]

@@ -50,6 +50,14 @@ async def test_a_wrong_shape_is_refused_and_nothing_is_placed(orders: Orders, ch
     assert (await orders.get("/orders/search")).json()["total"] == 0
 
 
+async def test_a_whole_number_is_one_however_it_is_written(orders: Orders) -> None:
+    body = (
+        b'{"customer_id": "ada", "items": [{"product_id": "1", "quantity": 2.0, "price": 1}], "shipping_address": {}}'
+    )
+
+    assert (await orders.post("/orders", content=body, headers={"Content-Type": "application/json"})).status_code == 201
+
+
 @pytest.mark.parametrize("price", ["0", 0, "0.01", 12.5, "12.50", "999999999.99"])
 async def test_a_price_is_any_amount_with_two_decimals(orders: Orders, price: Any) -> None:
     assert (await orders.place(items=[{**LAMP, "price": price}])).status_code == 201

@@ -38,6 +38,8 @@ async def touched(client: httpx.AsyncClient, note: str, **headers: str) -> httpx
         ({"If_Match": "1"}, 400),
         ({"If_Match": '"1" "2"'}, 400),
         ({"If_None_Match": '"'}, 400),
+        ({"If_Match": ""}, 400),
+        ({"If_None_Match": ""}, 400),
     ],
 )
 async def test_a_command_changes_only_the_version_that_its_sender_names(

@@ -1,21 +1,25 @@
 """
 Make a FastAPI application of a Diptych one: a route a message, its errors, its health, its life.
+
+`router` is all of it for an application of one's own, `api` an application that has nothing else.
 """
 
 import os
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from typing import TypeAlias
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Annotated, TypeAlias, TypedDict
 
-from fastapi import APIRouter, FastAPI, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi_offline import FastAPIOffline
+from typing_extensions import Unpack
 
 from diptych.app import LOG_URL, READ_URL, Diptych, Running
+from diptych.edge.fastapi.checks import check_route
+from diptych.edge.fastapi.health import add_health
 from diptych.edge.fastapi.positions import PositionCookie
-from diptych.edge.fastapi.problems import problem, problems
-from diptych.edge.fastapi.routes import add_route, add_status_route
-from diptych.edge.fastapi.settings import Endpoint, Principal, Settings, running_of
+from diptych.edge.fastapi.problems import problems
+from diptych.edge.fastapi.routes import add_route, add_status_route, connect
+from diptych.edge.fastapi.settings import Endpoint, Principal, Settings
 from diptych.message import Message
 from diptych.read.query import QueryBus
 from diptych.write.bus import CommandBus
@@ -23,17 +27,27 @@ from diptych.write.bus import CommandBus
 Routes: TypeAlias = Mapping[str, type[Message] | Endpoint]
 
 
+class Options(TypedDict, total=False):
+    """
+    What `api` and `router` may be told beside the routes.
+
+    Attributes:
+        log: URL of the log. Default: `DIPTYCH_LOG_URL`, else a file under ./data/.
+        read: URL of the read database. Default: `DIPTYCH_READ_URL`, else a file under ./data/.
+        principal: Who asks; an `Idempotency-Key` belongs to one principal.
+        wait_s: Seconds (2) that a read with a position may wait before it is answered as `Diptych-Stale`.
+        patience_s: Seconds (10) that a repeat waits for the first of its `Idempotency-Key` before it is answered 409.
+    """
+
+    log: str | None
+    read: str | None
+    principal: Principal
+    wait_s: float
+    patience_s: float
+
+
 def api(
-    app: Diptych,
-    routes: Routes,
-    *,
-    log: str | None = None,
-    read: str | None = None,
-    title: str = "Diptych",
-    principal: Principal = lambda request: None,
-    wait_s: float = 2.0,
-    patience_s: float = 10.0,
-    cookie: bool = False,
+    app: Diptych, routes: Routes, *, title: str = "Diptych", cookie: bool = False, **options: Unpack[Options]
 ) -> FastAPI:
     """
     Serve an application over HTTP.
@@ -43,18 +57,61 @@ def api(
     Args:
         routes: A method and a path to a message, or an `Endpoint` that says more. Fixed parts of a path
             go before parameters, in whatever order they are listed.
-        log: URL of the log. Default: `DIPTYCH_LOG_URL`, else a file under ./data/.
-        read: URL of the read database. Default: `DIPTYCH_READ_URL`, else a file under ./data/.
-        principal: Who asks; an `Idempotency-Key` belongs to one principal.
-        wait_s: Seconds that a read with `Diptych-Position` may wait before it is answered as `Diptych-Stale`.
-        patience_s: Seconds that a repeat waits for the first of its `Idempotency-Key` before it is answered 409.
         cookie: Whether browsers keep the position of what they wrote as a cookie; see `PositionCookie`.
+        options: See `Options`.
 
     Raises:
         BadMessage: A route that can't work.
         NoHandler: A route leads to a message that nobody handles.
     """
+    http = FastAPIOffline(title=title)
+    problems(http)
+    if cookie:
+        http.add_middleware(PositionCookie)
+    http.include_router(router(app, routes, **options))
+    return http
 
+
+def router(app: Diptych, routes: Routes, **options: Unpack[Options]) -> APIRouter:
+    """
+    The routes of an application, its health and its life, for a FastAPI application of one's own.
+
+        http = FastAPI()
+        http.include_router(diptych.fastapi.router(app, {"POST /orders": PlaceOrder}))
+
+    The application is opened when the server starts, and closed when it ends. Errors of its routes are
+    answered as problems; for those of one's own routes there is `problems`.
+
+    Args:
+        routes: See `api`.
+        options: See `Options`.
+
+    Raises:
+        BadMessage: A route that can't work.
+        NoHandler: A route leads to a message that nobody handles.
+    """
+    made = APIRouter(lifespan=_lifespan(app, options.get("log"), options.get("read")))
+    settings = Settings(
+        options.get("principal", lambda request: None), options.get("wait_s", 2.0), options.get("patience_s", 10.0)
+    )
+    endpoints = {
+        route: found if isinstance(found, Endpoint) else Endpoint(found)
+        for route, found in sorted(routes.items(), key=lambda each: _fixed_first(each[0]))
+    }
+    for route, endpoint in endpoints.items():
+        check_route(route, endpoint.message, endpoint.location)
+        app.require_handler(endpoint.message)
+    for route in endpoints:
+        add_route(made, route, endpoints, settings)
+    add_status_route(made, settings)
+    add_health(made)
+    connect(made)
+    return made
+
+
+def _lifespan(
+    app: Diptych, log: str | None, read: str | None
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(http: FastAPI) -> AsyncIterator[None]:
         urls = (
@@ -65,20 +122,7 @@ def api(
             attach(http, running)
             yield
 
-    http = FastAPIOffline(title=title, lifespan=lifespan)
-    problems(http)
-    if cookie:
-        http.add_middleware(PositionCookie)
-    router, settings = APIRouter(), Settings(principal, wait_s, patience_s)
-    for route in sorted(routes, key=_fixed_first):
-        found = routes[route]
-        endpoint = found if isinstance(found, Endpoint) else Endpoint(found)
-        add_route(router, route, endpoint, settings)
-        app.require_handler(endpoint.message)
-    add_status_route(router, settings)
-    http.include_router(router)
-    http.include_router(_health())
-    return http
+    return lifespan
 
 
 def attach(http: FastAPI, running: Running) -> None:
@@ -99,19 +143,11 @@ def get_query_bus(request: Request) -> QueryBus:
     return bus
 
 
-def _health() -> APIRouter:
-    router = APIRouter(tags=["health"])
+Commands: TypeAlias = Annotated[CommandBus, Depends(get_command_bus)]
+"""The open application's command bus, as a parameter of a route of one's own."""
 
-    @router.get("/livez", summary="Whether the process is alive")
-    async def livez() -> dict[str, str]:
-        return {"status": "alive"}
-
-    @router.get("/readyz", summary="Whether it can serve requests")
-    async def readyz(request: Request) -> Response:
-        ready, why = await running_of(request).ready()
-        return JSONResponse({"status": why}) if ready else problem(503, "not-ready", why)
-
-    return router
+Queries: TypeAlias = Annotated[QueryBus, Depends(get_query_bus)]
+"""The open application's query bus, as a parameter of a route of one's own."""
 
 
 def _fixed_first(route: str) -> tuple[bool, ...]:

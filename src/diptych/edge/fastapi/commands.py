@@ -13,6 +13,7 @@ from fastapi import Request, Response
 from msgspec import Struct
 from starlette.exceptions import HTTPException
 
+from diptych.codec import check
 from diptych.context import acting
 from diptych.edge.fastapi.answers import json_response
 from diptych.edge.fastapi.background import POLL_AGAIN_S, Background
@@ -60,8 +61,8 @@ class Sent(Struct, frozen=True):
 class CommandAnswers:
     """Answers the requests that carry a command."""
 
-    def __init__(self, endpoint: Endpoint, settings: Settings) -> None:
-        self._endpoint, self._settings = endpoint, settings
+    def __init__(self, path: str, endpoint: Endpoint, settings: Settings) -> None:
+        self._endpoint, self._settings, self._depth = endpoint, settings, path.count("/")
 
     async def __call__(self, request: Request, values: Values, in_path: Mapping[str, Any]) -> Response:
         """Hand a command of these values to its bus."""
@@ -78,6 +79,7 @@ class CommandAnswers:
         key = key_of(request) or (new_id() if preferences.respond_async else None)
         if key is not None:
             values["command_id"], digest = command_id_of(key, actor), await digest_of(request)
+        check(values, "the request")
         command: Any = self._endpoint.message(**values)
         return Sent(command, actor, key, digest, condition, preferences, in_path)
 
@@ -91,7 +93,8 @@ class CommandAnswers:
         token = receipt.token
         headers = {"ETag": etag_of(receipt.version), POSITION: token}
         if self._endpoint.location is not None:
-            headers["Location"] = linked(_filled(self._endpoint.location, receipt.result, sent.in_path), token)
+            location = _filled(self._endpoint.location, receipt.result, sent.in_path)
+            headers["Location"] = linked(self._mounted(request) + location, token)
         if sent.key is not None:
             headers |= sent.preferences.applied(settings.longest_wait_s)
         return json_response(receipt.result, self._endpoint.status, headers)
@@ -112,8 +115,14 @@ class CommandAnswers:
         if task.done():
             return task.result()
         headers = sent.preferences.applied(longest_wait_s, respond_async=True)
-        headers |= {"Location": _filled(STATUS_PATH, None, {"key": sent.key}), "Retry-After": str(POLL_AGAIN_S)}
+        location = self._mounted(request) + _filled(STATUS_PATH, None, {"key": sent.key})
+        headers |= {"Location": location, "Retry-After": str(POLL_AGAIN_S)}
         return json_response({"status": "pending"}, 202, headers)
+
+    def _mounted(self, request: Request) -> str:
+        """What stands before the path as it was declared: of a router's prefix, of a mount, of a proxy."""
+        raw_path: str = request.scope["raw_path"].partition(b"?")[0].decode("ascii")
+        return "/".join(raw_path.split("/")[: -self._depth])
 
 
 def _filled(location: str, result: Any, in_path: Mapping[str, Any]) -> str:

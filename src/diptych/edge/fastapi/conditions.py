@@ -33,7 +33,9 @@ def condition_of(request: Request) -> Condition | None:
         f"with {name}: {value}" for name, value in ((IF_MATCH, match), (IF_NONE_MATCH, none_match)) if value is not None
     )
     only: Any = EVERY if match is None else EXISTING if match == "*" else _versions(IF_MATCH, match, weakly=False)
-    never: Any = EXISTING if none_match == "*" else _versions(IF_NONE_MATCH, none_match or "", weakly=True)
+    never: Any = EXISTING if none_match == "*" else ()
+    if none_match is not None and none_match != "*":
+        never = _versions(IF_NONE_MATCH, none_match, weakly=True)
     return Condition(only, never, told)
 
 
@@ -58,7 +60,7 @@ def _versions(name: str, text: str, *, weakly: bool) -> frozenset[int]:
 def _tags(name: str, text: str) -> Iterator[tuple[bool, str]]:
     """Each tag of a list, and whether it is a weak one."""
     at = 0
-    while at < len(text):
+    while at < len(text) or not text:
         found = _TAG.match(text, at)
         if found is None:
             raise HTTPException(400, f'{name}: {text!r} is no list of entity tags: send * or a list like "1", "2"')

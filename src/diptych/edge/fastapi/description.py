@@ -10,9 +10,16 @@ from diptych.edge.fastapi.positions import POSITION
 from diptych.edge.fastapi.preferences import APPLIED, PREFER
 from diptych.edge.fastapi.problems import MEDIA_TYPE, ProblemModel
 from diptych.edge.fastapi.queries import STALE
-from diptych.edge.fastapi.requests import KEY
+from diptych.edge.fastapi.requests import KEY, MAX_KEY_CHARACTERS
 from diptych.edge.fastapi.settings import Endpoint
 
+_TAGS = r'^([*]|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*)$'
+SHAPES: dict[str, dict[str, Any]] = {
+    KEY: {"minLength": 1, "maxLength": MAX_KEY_CHARACTERS},
+    POSITION: {"pattern": "^[A-Za-z0-9_-]+$"},
+    IF_MATCH: {"pattern": _TAGS},
+    IF_NONE_MATCH: {"pattern": _TAGS},
+}
 SENT_BY_COMMANDS = {
     POSITION: "Where the command's last event is in the log; send it with a GET to read what was written.",
     "ETag": "The version of what was changed.",
@@ -24,7 +31,7 @@ SENT_BY_QUERIES = {
 }
 
 
-def described_headers(*, is_command: bool, is_versioned: bool) -> list[dict[str, Any]]:
+def described_headers(endpoint: Endpoint, *, is_command: bool, is_versioned: bool) -> list[dict[str, Any]]:
     """The headers that a message's route reads."""
     if is_command:
         read = {
@@ -37,10 +44,12 @@ def described_headers(*, is_command: bool, is_versioned: bool) -> list[dict[str,
         read = {POSITION: "Wait until the answer includes this position, as another answer gave it."}
         read |= {IF_NONE_MATCH: "The version that is known already; then nothing is sent."} if is_versioned else {}
         read |= {PREFER: "`wait=N` waits N seconds at most for the position."}
-    return [_parameter("header", name, text) for name, text in read.items()]
+    return [_header(name, text, required=endpoint.insist and name == IF_MATCH) for name, text in read.items()]
 
 
-def described_responses(endpoint: Endpoint, *, is_command: bool, is_versioned: bool) -> dict[int | str, dict[str, Any]]:
+def described_responses(
+    endpoint: Endpoint, links: dict[str, Any], *, is_command: bool, is_versioned: bool
+) -> dict[int | str, dict[str, Any]]:
     """The headers of a good answer, and the problems instead of one."""
     sent = dict(SENT_BY_COMMANDS if is_command else SENT_BY_QUERIES)
     if is_versioned and not is_command:
@@ -55,7 +64,10 @@ def described_responses(endpoint: Endpoint, *, is_command: bool, is_versioned: b
         described |= {413: "The body is too large", 415: "The body isn't said to be JSON"}
     if endpoint.insist:
         described[428] = "The request must say which version it means"
-    answers: dict[int | str, dict[str, Any]] = {endpoint.status: {"headers": _headers(sent)}, **_problems(described)}
+    answers: dict[int | str, dict[str, Any]] = {
+        endpoint.status: {"headers": _headers(sent), "links": links},
+        **described_problems(described),
+    }
     if is_command:
         answers[202] = _accepted()
     elif is_versioned:
@@ -70,7 +82,7 @@ def described_status() -> dict[int | str, dict[str, Any]]:
     schema = {"type": "object", "properties": status, "required": ["status"], "additionalProperties": False}
     found = {"description": "How it has ended", "content": {"application/json": {"schema": schema}}}
     missing = {404: "Not accepted, and not under way here", 422: "No key", 503: "Not now"}
-    return {200: found, **_problems(missing)}
+    return {200: found, **described_problems(missing)}
 
 
 def _accepted() -> dict[str, Any]:
@@ -83,7 +95,8 @@ def _accepted() -> dict[str, Any]:
     }
 
 
-def _problems(described: dict[int, str]) -> dict[int | str, dict[str, Any]]:
+def described_problems(described: dict[int, str]) -> dict[int | str, dict[str, Any]]:
+    """Answers that are problems, by their status."""
     content = {MEDIA_TYPE: {"schema": ProblemModel.model_json_schema()}}
     return {code: {"description": text, "content": content} for code, text in described.items()}
 
@@ -92,5 +105,6 @@ def _headers(sent: dict[str, str]) -> dict[str, Any]:
     return {name: {"description": text, "schema": {"type": "string"}} for name, text in sent.items()}
 
 
-def _parameter(place: str, name: str, text: str) -> dict[str, Any]:
-    return {"name": name, "in": place, "required": False, "description": text, "schema": {"type": "string"}}
+def _header(name: str, text: str, *, required: bool) -> dict[str, Any]:
+    schema = {"type": "string", **SHAPES.get(name, {})}
+    return {"name": name, "in": "header", "required": required, "description": text, "schema": schema}

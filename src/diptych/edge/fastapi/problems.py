@@ -1,5 +1,8 @@
 """
 Answer every error as RFC 9457 `application/problem+json`: what happened, with its facts, and no internals.
+
+The `type` of a problem is `urn:diptych:problem:` and a word that never changes; each
+word has a section of that name in docs/problems.md (test_problems.py).
 """
 
 import inspect
@@ -55,6 +58,22 @@ STATUSES: dict[type[Exception], int] = {
 }
 
 
+# What is refused before any of Diptych's errors is raised; the phrases of the standard library change.
+KINDS = {
+    400: "bad-request",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not-found",
+    405: "method-not-allowed",
+    413: "content-too-large",
+    414: "uri-too-long",
+    415: "unsupported-media-type",
+    428: "precondition-required",
+    429: "too-many-requests",
+    503: "unavailable",
+}
+
+
 class ProblemModel(BaseModel):
     """The members that every problem has; the facts of the error stand beside them."""
 
@@ -84,6 +103,11 @@ def problems(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unforeseen)
 
 
+def kind_of(error: type[Exception]) -> str:
+    """The word for a class of errors, `wrong-version` for `WrongVersion`."""
+    return snake_case(error.__name__).replace("_", "-")
+
+
 async def problem_of(request: Request, error: Exception) -> Response:
     """Any error as a problem; what nobody foresaw is logged, and tells nothing of the inside."""
     for kind, answer in _ANSWERS.items():
@@ -100,7 +124,7 @@ async def _diptych_error(request: Request, error: Exception) -> Response:
     if _is_rule(error):
         detail = str(error) or inspect.getdoc(type(error)) or type(error).__name__
         return problem(status, "rule", detail, {"rule": type(error).__name__, **_facts(error)})
-    return problem(status, snake_case(type(error).__name__).replace("_", "-"), str(error), _facts(error), headers)
+    return problem(status, kind_of(type(error)), str(error), _facts(error), headers)
 
 
 async def _invalid_request(request: Request, error: Exception) -> Response:
@@ -135,7 +159,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
     status, detail, headers = 500, "", None
     if isinstance(error, HTTPException):
         status, detail, headers = error.status_code, str(error.detail), error.headers
-    kind = HTTPStatus(status).phrase.lower().replace(" ", "-")
+    kind = KINDS.get(status, f"http-{status}")
     return problem(status, kind, detail, headers=headers)
 
 

@@ -15,7 +15,7 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
-from starlette.types import Scope
+from starlette.types import Receive, Scope, Send
 
 from diptych.edge.fastapi.positions import take_from_link
 from diptych.edge.fastapi.problems import problem_of
@@ -51,7 +51,20 @@ class MessageRequest(Request):
 
 
 class MessageRoute(APIRoute):
-    """A route that reads its requests as `MessageRequest`, and whose path may hold any value."""
+    """
+    A route that reads its requests as `MessageRequest`, and whose path may hold any value.
+
+    Attributes:
+        allowed: The methods that its path has, on this route and others.
+    """
+
+    allowed: frozenset[str] = frozenset()
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request; one whose method the path doesn't have is told which it has."""
+        if scope["method"] not in (self.methods or ()):
+            raise HTTPException(405, headers={"Allow": ", ".join(sorted(self.allowed))})
+        await super().handle(scope, receive, send)
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Whether the path is this route's; a %2F in it belongs to a value, it parts nothing."""

@@ -3,20 +3,21 @@ Turn messages into routes: show FastAPI where each value comes from, and what is
 """
 
 import inspect
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Path, Query, Request, Response
 from pydantic import BaseModel
 
 from diptych.edge.fastapi.background import status_of
-from diptych.edge.fastapi.checks import check_route, names_in
+from diptych.edge.fastapi.checks import names_in
 from diptych.edge.fastapi.commands import STATUS_PATH, Answering, CommandAnswers
 from diptych.edge.fastapi.description import (
     described_headers,
     described_responses,
     described_status,
 )
+from diptych.edge.fastapi.links import links_of, operation_ids
 from diptych.edge.fastapi.models import (
     has_version,
     input_model,
@@ -33,18 +34,12 @@ from diptych.message import Message
 from diptych.write.command import Command
 
 
-def add_route(router: APIRouter, route: str, endpoint: Endpoint, settings: Settings) -> None:
-    """
-    Serve a message under a route such as "POST /orders/{order_id}/items".
-
-    Raises:
-        BadMessage: The route can't work; see `check_route`.
-    """
-    method, _, path = route.partition(" ")
-    check_route(route, endpoint.message, endpoint.location)
+def add_route(router: APIRouter, route: str, endpoints: Mapping[str, Endpoint], settings: Settings) -> None:
+    """Serve a message under a route such as "POST /orders/{order_id}/items", one of several that are checked."""
+    endpoint, (method, _, path) = endpoints[route], route.partition(" ")
     in_path, result = names_in(path), result_type(endpoint.message)
     is_command = issubclass(endpoint.message, Command)
-    answering: Answering = CommandAnswers(endpoint, settings) if is_command else QueryAnswers(endpoint, settings)
+    answering: Answering = CommandAnswers(path, endpoint, settings) if is_command else QueryAnswers(endpoint, settings)
     is_versioned = is_command or has_version(result)
     router.add_api_route(
         path,
@@ -52,11 +47,14 @@ def add_route(router: APIRouter, route: str, endpoint: Endpoint, settings: Setti
         methods=[method],
         status_code=endpoint.status,
         name=endpoint.message.__name__,
+        operation_id=operation_ids(endpoints)[route],
         tags=["commands" if is_command else "queries"],
         summary=(endpoint.message.__doc__ or endpoint.message.__name__).strip().splitlines()[0],
         response_model=output_model(result),
-        responses=described_responses(endpoint, is_command=is_command, is_versioned=is_versioned),
-        openapi_extra={"parameters": described_headers(is_command=is_command, is_versioned=is_versioned)},
+        responses=described_responses(
+            endpoint, links_of(route, endpoints), is_command=is_command, is_versioned=is_versioned
+        ),
+        openapi_extra={"parameters": described_headers(endpoint, is_command=is_command, is_versioned=is_versioned)},
         route_class_override=MessageRoute,
     )
 
@@ -77,6 +75,15 @@ def add_status_route(router: APIRouter, settings: Settings) -> None:
         responses=described_status(),
         route_class_override=MessageRoute,
     )
+
+
+def connect(router: APIRouter) -> None:
+    """Let each route know what else its path is good for."""
+    routes = [route for route in router.routes if isinstance(route, MessageRoute)]
+    for route in routes:
+        route.allowed = frozenset(
+            method for other in routes if other.path == route.path for method in other.methods or ()
+        )
 
 
 def _filling(answering: Answering, message_type: type[Message]) -> Callable[..., Coroutine[Any, Any, Response]]:
