@@ -104,4 +104,8 @@ class Queue:
 
 
 def _size(append: Append) -> int:
-    return sum(len(event.payload) + len(event.metadata) for stream in append.streams for event in stream.events)
+    size = 0
+    for stream in append.streams:
+        for event in stream.events:
+            size += len(event.payload) + len(event.metadata)
+    return size
