@@ -17,6 +17,15 @@ MUTANTS = [
         "again_and_again",
     ),
     Mutant(
+        "an answer to one who appends alone waits for the disk",
+        "P1",
+        f"{STORE}/sql/postgres/schema_0001.sql",
+        "PERFORM diptych_lock_order(true, patience_ms);",
+        "PERFORM diptych_lock_order(false, patience_ms);",
+        f"{POSTGRES}/test_foreigners.py",
+        "appends_alone",
+    ),
+    Mutant(
         "what a crash took is not told",
         "P2",
         f"{STORE}/sql/postgres/schema_0001.sql",

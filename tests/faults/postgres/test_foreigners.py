@@ -5,6 +5,7 @@ from random import Random
 
 import asyncpg
 import pytest
+from msgspec.structs import replace
 from tests.clusters import Cluster
 from tests.faults.postgres.foreigners import CALL, foreign
 from tests.faults.tallies import Tallied
@@ -15,7 +16,7 @@ from diptych.store.port import Expect, Outcome
 from diptych.store.postgres import Limits, open_postgres
 from diptych.store.postgres.batch import lists
 from diptych.store.postgres.writer import Writer
-from diptych.testing.conformance.case import an_append, event, everything, to
+from diptych.testing.conformance.case import a_command, an_append, event, everything, to
 
 
 async def tally(event_store: EventStore, number: int, stream: str = "S-1") -> int:
@@ -50,6 +51,21 @@ async def test_what_need_not_be_durable_may_be_taken_back_by_a_crash(cluster: Cl
 
         assert len(seen.events) == 2
         assert [each.stream for each in await everything(store)] == ["Order-1"]
+
+
+async def test_what_one_appends_alone_is_there_however_the_server_ends(cluster: Cluster) -> None:
+    """One event, or one with its command: the shortest way waits for the disk as well."""
+    cluster.psql("ALTER SYSTEM SET wal_writer_delay = '10s'")
+    cluster.psql("SELECT pg_reload_conf()")
+    async with open_postgres(cluster.url()) as store:
+        for number in range(1, 4):  # alone from the second on
+            await store.append(an_append(to(f"Order-{number}")))
+            outcome = await store.append(an_append(to(f"Note-{number}"), command=a_command(f"command-{number}")))
+            await asyncio.to_thread(cluster.crash)
+            await asyncio.to_thread(cluster.start)
+
+            assert (await everything(store))[-1].position == outcome.position
+            assert await store.command(f"command-{number}") == replace(outcome, repeated=True)
 
 
 @pytest.mark.parametrize("expected", [ANY, NO_STREAM])

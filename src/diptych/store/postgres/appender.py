@@ -15,14 +15,14 @@ import asyncpg
 
 from diptych.errors import CommandIdReused, OutcomeUnknown, Refused, Unavailable
 from diptych.store.port import Append, CommandRecord, Outcome, StreamEnd
-from diptych.store.postgres.batch import Found, Known, found, lists
+from diptych.store.postgres.batch import Known, alone, appended_alone, found, lists
 from diptych.store.postgres.connection import Line, Server, explain, is_away, pause
 from diptych.store.queue import Answer
 from diptych.store.rules import check_repeat
 from diptych.store.statements import statements
 
 _SQL = statements("postgres")
-
+_APPEND_ONE = _SQL["append_one"]
 
 APPENDED = "diptych: appended"
 
@@ -41,6 +41,7 @@ class Appender:
 
     def __init__(self, server: Server, patience_s: float) -> None:
         self._server, self._patience_s = server, patience_s
+        self._patience_ms = max(1, int(patience_s * 1000 / 2))
         self._line = Line(server, patience_s, heard=self._heard)
         self._appended: Callable[[], None] = _nobody
 
@@ -89,20 +90,31 @@ class Appender:
             tries += 1
 
     async def _sent(self, appends: Sequence[Append], *, synchronous: bool) -> Sent:
-        patience_ms = max(1, int(self._patience_s * 1000 / 2))
+        if synchronous and (outcome := await self._sent_alone(appends)):
+            return outcome
         # What is prepared may not end a transaction behind a pooler, so it is all done in one there.
         how = "append" if synchronous or not self._server.prepared else "commit"
-        (row,) = await self._line.fetch(_SQL[how], patience_ms, *lists(appends))
-        answers = [await self._answer(each) for each in found(appends, row)]
+        (row,) = await self._line.fetch(_SQL[how], self._patience_ms, *lists(appends))
+        answers = [await self._answer(each) if isinstance(each, Known) else each for each in found(appends, row)]
         return Sent(answers, row["before"], row["head"])
+
+    async def _sent_alone(self, appends: Sequence[Append]) -> Sent | None:
+        """What became of an append of one event; None where it is none, or something stands against it."""
+        if (arguments := alone(appends)) is None:
+            return None
+        try:
+            ((version, before),) = await self._line.fetch(_APPEND_ONE, self._patience_ms, *arguments)
+        except asyncpg.UniqueViolationError:  # an id is known
+            return None
+        if version is None:
+            return None
+        return Sent([appended_alone(appends[0], version, before + 1)], before, before + 1)
 
     def _heard(self, remark: str) -> None:
         if remark == APPENDED:
             self._appended()
 
-    async def _answer(self, what: Found) -> Answer:
-        if not isinstance(what, Known):
-            return what
+    async def _answer(self, what: Known) -> Answer:
         try:
             return await self._first_outcome(what.append, repeated=what.repeated)
         except Refused as refusal:

@@ -4,17 +4,17 @@ Say a batch of appends as the lists that the server's function takes, and read w
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from msgspec.structs import replace
 
-from diptych.errors import WrongCategory, WrongVersion
-from diptych.store.port import ANY, EXISTS, NO_STREAM, Append, CommandRecord, Expect, Expected, Outcome, StreamEnd
+from diptych.errors import Misuse, WrongCategory, WrongVersion
+from diptych.store.port import ANY, NO_STREAM, Append, CommandRecord, Expect, Expected, Outcome, StreamEnd
 from diptych.store.queue import Answer, Waiting
 
 MAX_VERSION = 2**63 - 1
 _DELIMITERS = (*range(0x1F, 0x1B, -1), *range(0xE000, 0xF8FF))  # of units, records, groups, files; private use
-_CODES: dict[Expect, int] = {ANY: -1, EXISTS: -2, NO_STREAM: 0}
 _APPENDED, _COMMAND_KNOWN, _EVENT_KNOWN, _WRONG_CATEGORY = range(4)
 
 
@@ -31,88 +31,153 @@ Found: TypeAlias = Answer | Known
 
 def without_repeats(batch: Sequence[Waiting]) -> Iterator[Sequence[Waiting]]:
     """The batch in parts, in order, none of which holds an id twice."""
-    part: list[Waiting] = []
-    seen: set[str] = set()
-    for waiting in batch:
+    start, seen = 0, set[str]()
+    for number, waiting in enumerate(batch):
         ids = _ids(waiting.append)
         if not seen.isdisjoint(ids):
-            yield part
-            part, seen = [], set()
-        part.append(waiting)
+            yield batch[start:number]
+            start, seen = number, set()
         seen.update(ids)
-    yield part
+    yield batch[start:]
+
+
+def alone(appends: Sequence[Append]) -> tuple[str | int | bytes | None, ...] | None:
+    """The arguments of `diptych_append_one`; None where that takes no such batch: it is for one event of one append."""
+    if len(appends) != 1 or len(appends[0].streams) != 1 or len(appends[0].streams[0].events) != 1:
+        return None
+    (append,) = appends
+    (stream,) = append.streams
+    (event,) = stream.events
+    command = append.command
+    return (
+        stream.stream,
+        stream.category,
+        _code(stream.expected),
+        event.type,
+        event.schema_version,
+        event.id,
+        event.payload.decode(),
+        event.metadata.decode(),
+        *((command.id, command.digest, command.result.decode()) if command else (None, None, None)),
+    )
 
 
 def lists(appends: Sequence[Append]) -> tuple[str, ...]:
     """The arguments of `diptych_append` that come from the batch, in order: the delimiter, then the lists."""
     entries = [stream for append in appends for stream in append.streams]
-    streams = {name: number for number, name in enumerate(dict.fromkeys(entry.stream for entry in entries), 1)}
-    events = [(stream, event) for stream in entries for event in stream.events]
-    commands = [(number, append.command) for number, append in enumerate(appends, 1) if append.command]
+    names = [entry.stream for entry in entries]
+    streams = list(dict.fromkeys(names))
+    sizes, counts = [len(append.streams) for append in appends], [len(entry.events) for entry in entries]
+    events = [event for entry in entries for event in entry.events]
+    commands = [append.command for append in appends if append.command]
     texts = [
-        list(streams),
+        streams,
         [entry.category for entry in entries],
-        [stream.stream for stream, _ in events],
-        [stream.category for stream, _ in events],
-        [event.type for _, event in events],
-        [event.id for _, event in events],
-        [event.payload.decode() for _, event in events],
-        [event.metadata.decode() for _, event in events],
-        [command.id for _, command in commands],
-        [_digest(command) for _, command in commands],
-        [command.result.decode() for _, command in commands],
-        [f"x{_stream_of(appends[number - 1])}" for number, _ in commands],
+        _for_each_event(names, counts),
+        _for_each_event([entry.category for entry in entries], counts),
+        [event.type for event in events],
+        [event.id for event in events],
+        [command.id for command in commands],
+        [_digest(command) for command in commands],
+        [f"x{_stream_of(append)}" for append in appends if append.command],
     ]
-    delimiter = _in_none(texts)
-    s_streams, categories, *of_events_and_commands = [delimiter.join(each) for each in texts]
-    e_streams, e_categories, types, ids, payloads, metadata, *of_commands = of_events_and_commands
-    c_ids, digests, results, c_streams = of_commands
+    json = [
+        [event.payload for event in events],
+        [event.metadata for event in events],
+        [command.result for command in commands],
+    ]
+    delimiter, joined = _joined(texts, json)
+    s_streams, categories, e_streams, e_categories, types, ids, c_ids, digests, c_streams, *bodies = joined
+    payloads, metadata, results = bodies
     return (
         delimiter,
-        _numbers(len(append.streams) for append in appends),
+        _numbers(sizes),
         s_streams,
-        _numbers(streams[entry.stream] for entry in entries),
+        _places(names, streams),
         categories,
-        _numbers(_code(entry.expected) for entry in entries),
-        _numbers(len(entry.events) for entry in entries),
-        _numbers(
-            number for number, append in enumerate(appends, 1) for stream in append.streams for _ in stream.events
-        ),
-        _numbers(number for number, entry in enumerate(entries, 1) for _ in entry.events),
-        _numbers(nth for entry in entries for nth in range(1, len(entry.events) + 1)),
+        _numbers([_code(entry.expected) for entry in entries]),
+        _numbers(counts),
+        _owners(counts if _are_ones(sizes) else _events_of(appends)),
+        _owners(counts),
+        _nths(counts),
         e_streams,
         e_categories,
         types,
-        _numbers(event.schema_version for _, event in events),
+        _numbers([event.schema_version for event in events]),
         ids,
         payloads,
         metadata,
-        *_places_of(commands, appends),
+        *(_places_of_commands(appends) if commands else ("", "", "")),
         c_ids,
         digests,
         results,
         c_streams,
-        _numbers(command.version for _, command in commands),
+        _numbers([command.version for command in commands]),
     )
 
 
-def _places_of(commands: Sequence[tuple[int, CommandRecord]], appends: Sequence[Append]) -> tuple[str, str, str]:
+def _for_each_event(of_entries: list[str], counts: Sequence[int]) -> list[str]:
+    """What holds of an entry, for each of its events."""
+    if _are_ones(counts):
+        return of_entries
+    return [each for each, count in zip(of_entries, counts, strict=True) for _ in range(count)]
+
+
+def _events_of(appends: Sequence[Append]) -> list[int]:
+    """How many events each append has."""
+    return [sum(len(stream.events) for stream in append.streams) for append in appends]
+
+
+def _owners(counts: Sequence[int]) -> str:
+    """For each part, the number of the whole it belongs to; the wholes have so many parts."""
+    if _are_ones(counts):
+        return _up_to(len(counts))
+    return _numbers([number for number, count in enumerate(counts, 1) for _ in range(count)])
+
+
+def _nths(counts: Sequence[int]) -> str:
+    """For each part, the how-manieth of its whole it is."""
+    if _are_ones(counts):
+        return _numbers(counts)
+    return _numbers([nth for count in counts for nth in range(1, count + 1)])
+
+
+def _places(names: Sequence[str], among: Sequence[str]) -> str:
+    """The number of each name among those that stand once."""
+    if len(names) == len(among):
+        return _up_to(len(names))
+    numbers = {name: number for number, name in enumerate(among, 1)}
+    return _numbers([numbers[name] for name in names])
+
+
+def _are_ones(counts: Sequence[int]) -> bool:
+    return counts.count(1) == len(counts)
+
+
+@lru_cache(maxsize=1024)
+def _up_to(last: int) -> str:
+    return _numbers(range(1, last + 1))
+
+
+def _places_of_commands(appends: Sequence[Append]) -> tuple[str, str, str]:
     """Of each command: its append, the first entry of that, and how many events the batch has up to its end."""
-    if not commands:
-        return "", "", ""
-    first_entries, heads = [], []
+    numbers, first_entries, heads = [], [], []
     entries = events = 0
-    for append in appends:
-        first_entries.append(entries + 1 if append.streams else 0)
+    for number, (append, count) in enumerate(zip(appends, _events_of(appends), strict=True), 1):
+        events += count
+        if append.command:
+            numbers.append(number)
+            first_entries.append(entries + 1 if append.streams else 0)
+            heads.append(events)
         entries += len(append.streams)
-        events += sum(len(stream.events) for stream in append.streams)
-        heads.append(events)
-    numbers = [number for number, _ in commands]
-    return (
-        _numbers(numbers),
-        _numbers(first_entries[number - 1] for number in numbers),
-        _numbers(heads[number - 1] for number in numbers),
-    )
+    return _numbers(numbers), _numbers(first_entries), _numbers(heads)
+
+
+def appended_alone(append: Append, version: int, position: int) -> Outcome:
+    """The outcome of an append of one event, which is now of this version and at this position."""
+    stream = append.streams[0].stream
+    command = replace(append.command, stream=stream, version=version) if append.command else None
+    return Outcome((StreamEnd(stream, version, position),), position, command)
 
 
 def found(appends: Sequence[Append], row: Any) -> Sequence[Found]:
@@ -171,11 +236,17 @@ def _outcome(append: Append, ends: tuple[StreamEnd, ...], head: int) -> Found:
 
 
 def _code(expected: Expected) -> int:
-    return _CODES[expected] if isinstance(expected, Expect) else min(expected, MAX_VERSION)
+    if isinstance(expected, int):
+        return min(expected, MAX_VERSION)
+    if expected is ANY:
+        return -1
+    return 0 if expected is NO_STREAM else -2
 
 
-def _ids(append: Append) -> set[str]:
-    return {append.id, *(event.id for stream in append.streams for event in stream.events)}
+def _ids(append: Append) -> Sequence[str]:
+    if append.command is None and len(append.streams) == 1 and len(append.streams[0].events) == 1:
+        return (append.id,)  # which is its event's
+    return [append.id, *[event.id for stream in append.streams for event in stream.events]]
 
 
 def _digest(command: CommandRecord | None) -> str:
@@ -192,7 +263,12 @@ def _numbers(numbers: Iterable[int]) -> str:
     return ",".join(map(str, numbers))
 
 
-def _in_none(texts: Iterable[Sequence[str]]) -> str:
-    """A character that occurs nowhere: a separator of units, or the next one that is free."""
-    every = "".join(text for each in texts for text in each)
-    return next(candidate for candidate in map(chr, _DELIMITERS) if candidate not in every)
+def _joined(texts: Sequence[Sequence[str]], json: Sequence[Sequence[bytes]]) -> tuple[str, list[str]]:
+    """A character that occurs in none, a separator of units or the next one that is free, and each joined by it."""
+    separators = sum(max(0, len(each) - 1) for each in (*texts, *json))
+    for delimiter in map(chr, _DELIMITERS):
+        joined = [delimiter.join(each) for each in texts]
+        joined += [delimiter.encode().join(each).decode() for each in json]
+        if sum(text.count(delimiter) for text in joined) == separators:
+            return delimiter, joined
+    raise Misuse("no character is left that the appends of a batch don't hold: append less at once")

@@ -38,52 +38,51 @@ class Writer:
     async def append(self, append: Append) -> Outcome:
         """The append's outcome, once it is durable; see `Store.append`."""
         waiting = self._queue.take_over(append, sent=self._unanswered)
-        if not self._is_due and self._may_send and self._free:
-            self._is_due = True
-            # Not at once: whoever else is ready to append in this turn of the loop comes along.
-            asyncio.get_running_loop().call_soon(self._send_next)
+        self._send_soon()
         return await waiting.answer
 
     async def close(self) -> None:
         """Take nothing new, answer everything that was taken over, and let go of the connections."""
         self._queue.close()
-        while self._is_due or self._sending:
-            await asyncio.wait(self._sending) if self._sending else await asyncio.sleep(0)
+        while self._sending:
+            await asyncio.wait(self._sending)
         for appender in self._appenders:
             await appender.close()
 
-    def _send_next(self) -> None:
-        """Send a batch, if there is one, a connection is free, and the place of the last one is certain."""
-        self._is_due = False
-        if not (self._may_send and self._free):
+    def _send_soon(self) -> None:
+        """Have a batch sent, if there is one, a connection is free, and the place of the last one is certain."""
+        if self._is_due or not (self._may_send and self._free and (self._parts or self._queue)):
             return
+        # Not at once: whoever else is ready to append in this turn of the loop comes along.
+        self._is_due = True
+        task = asyncio.create_task(self._send_next(), name="diptych-log-append")
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
+
+    async def _send_next(self) -> None:
+        self._is_due = False
+        if part := self._next_part():
+            await self._send(self._free.pop(), part)
+
+    def _next_part(self) -> Sequence[Waiting]:
         if not self._parts:
             self._parts.extend(part for part in without_repeats(self._queue.next_batch(self._half())) if part)
-        if self._parts:
-            part = self._parts.popleft()
-            self._unanswered += len(part)
-            self._may_send = False
-            task = asyncio.create_task(self._send(self._free.pop(), part), name="diptych-log-append")
-            self._sending.add(task)
-            task.add_done_callback(self._sending.discard)
-
-    def _appended(self) -> None:
-        """The place of the last batch is certain."""
-        self._may_send = True
-        self._send_next()
+        return self._parts.popleft() if self._parts else ()
 
     def _half(self) -> int:
         """Half of those who wait, so that both connections have work; all where they are few."""
         return max(FEW, (len(self._queue) + self._unanswered + 1) // 2)
 
     async def _send(self, appender: Appender, part: Sequence[Waiting]) -> None:
-        passed = False
+        self._may_send, is_certain = False, False
+        self._unanswered += len(part)
 
         def appended() -> None:
-            nonlocal passed
-            if not passed:
-                passed = True
-                self._appended()
+            """The place of this batch is certain."""
+            nonlocal is_certain
+            if not is_certain:
+                is_certain = self._may_send = True
+                self._send_soon()
 
         try:
             await self._send_by(appender, part, appended)
@@ -97,7 +96,7 @@ class Writer:
             self._unanswered -= len(part)
             self._free.append(appender)
             appended()
-            self._send_next()
+            self._send_soon()
 
     async def _send_by(self, appender: Appender, part: Sequence[Waiting], appended: Callable[[], None]) -> None:
         synchronous = len(part) == 1 and self._unanswered == 1 and self._is_alone
@@ -107,6 +106,6 @@ class Writer:
         self._answer(part, sent.answers)
 
     def _answer(self, part: Sequence[Waiting], answers: Sequence[Answer]) -> None:
-        self._moved_to(max((answer.position for answer in answers if isinstance(answer, Outcome)), default=0))
+        self._moved_to(max([answer.position for answer in answers if isinstance(answer, Outcome)], default=0))
         for waiting, answer in zip(part, answers, strict=True):
             waiting.settle(answer)

@@ -50,10 +50,26 @@ END $$;
 CREATE TRIGGER diptych_event_never_changes BEFORE UPDATE OR DELETE OR TRUNCATE ON diptych_event
     FOR EACH STATEMENT EXECUTE FUNCTION diptych_event_never_changes();
 
+-- Take the order lock, to the end of the transaction, and say whether that waits for the disk.
+-- It comes before any look at the log: each statement behind it sees all that was committed before, so
+-- positions are taken from the log's end and become visible in their order.
+CREATE FUNCTION diptych_lock_order(synchronous boolean, patience_ms integer) RETURNS void
+LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+    setting text;
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'diptych_append runs in READ COMMITTED only, not in %', current_setting('transaction_isolation')
+            USING ERRCODE = 'active_sql_transaction';
+    END IF;
+    setting := set_config('lock_timeout', patience_ms::text, true);
+    setting := set_config('synchronous_commit', CASE WHEN synchronous THEN 'on' ELSE 'off' END, true);
+    PERFORM pg_advisory_xact_lock(1147761780, ('diptych_event'::regclass::oid::bigint - 2147483648)::integer);
+END $$;
+
 -- Append a batch in one transaction, in an order that no reader ever sees otherwise.
 --
--- The order lock comes before any look at the log: each statement behind it sees all that was
--- committed before, so positions are taken from the log's end and become visible in their order.
 -- Then ids, then versions, then positions, then the rows. No id occurs twice in a batch.
 --
 -- Lists come as text, which costs a driver far less than arrays: numbers between commas, the others
@@ -113,13 +129,7 @@ DECLARE
     event integer := 0;
     version bigint;
 BEGIN
-    IF current_setting('transaction_isolation') <> 'read committed' THEN
-        RAISE EXCEPTION 'diptych_append runs in READ COMMITTED only, not in %', current_setting('transaction_isolation')
-            USING ERRCODE = 'active_sql_transaction';
-    END IF;
-    PERFORM set_config('lock_timeout', patience_ms::text, true),
-            set_config('synchronous_commit', CASE WHEN synchronous THEN 'on' ELSE 'off' END, true);
-    PERFORM pg_advisory_xact_lock(1147761780, ('diptych_event'::regclass::oid::bigint - 2147483648)::integer);
+    PERFORM diptych_lock_order(synchronous, patience_ms);
 
     SELECT coalesce(e.position, 0), e.id,
            greatest((extract(epoch FROM clock_timestamp()) * 1000000)::bigint, e.recorded_at),
@@ -243,6 +253,44 @@ BEGIN
     IF synchronous AND NOT (head > before OR statuses IS NULL) THEN
         -- What is told follows from what is in the log: a commit that wrote nothing would not wait for it.
         PERFORM pg_logical_emit_message(true, 'diptych', '');
+    END IF;
+END $$;
+
+-- Append one event, alone in a transaction that waits for the disk: the shortest way, for who appends alone.
+-- version is NULL, and nothing is written, where the stream isn't what is wanted; a known id breaks a
+-- constraint. Then diptych_append tells what became of it.
+--   c_id: that of the event's command, NULL where there is none.
+--   version: the event's. before: the log's end before it, behind which it lies.
+CREATE FUNCTION diptych_append_one(
+    patience_ms integer,
+    e_stream text, e_category text, expected bigint, e_type text, e_schema_version integer,
+    e_id text, e_payload text, e_metadata text, c_id text, c_digest bytea, c_result text,
+    OUT version bigint, OUT before bigint
+)
+LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+    at bigint;
+    category text;
+    last bigint;
+BEGIN
+    PERFORM diptych_lock_order(true, patience_ms);
+    SELECT l.position, l.recorded_at INTO before, at FROM diptych_event AS l ORDER BY l.position DESC LIMIT 1;
+    SELECT l.version, l.category INTO last, category
+    FROM diptych_event AS l WHERE l.stream = e_stream ORDER BY l.version DESC LIMIT 1;
+    before := coalesce(before, 0);
+    at := greatest((extract(epoch FROM clock_timestamp()) * 1000000)::bigint, at);
+    last := coalesce(last, 0);
+    IF category <> e_category OR NOT (expected IN (-1, last) OR expected = -2 AND last > 0) THEN
+        RETURN;
+    END IF;
+    version := last + 1;
+    INSERT INTO diptych_event
+        (position, stream, category, version, type, schema_version, id, payload, metadata, recorded_at)
+    VALUES (before + 1, e_stream, e_category, version, e_type, e_schema_version, e_id, e_payload, e_metadata, at);
+    IF c_id IS NOT NULL THEN
+        INSERT INTO diptych_command (id, digest, result, stream, version, position, recorded_at)
+        VALUES (c_id, c_digest, c_result, e_stream, version, before + 1, at);
     END IF;
 END $$;
 
