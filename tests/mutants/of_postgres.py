@@ -26,6 +26,15 @@ MUTANTS = [
         "appends_alone",
     ),
     Mutant(
+        "a batch that fails is not overtaken",
+        "P3",
+        f"{STORE}/sql/postgres/schema_0001.sql",
+        "IF behind <> '' AND NOT EXISTS",
+        "IF false AND NOT EXISTS",
+        f"{POSTGRES}/test_ways.py",
+        "not_overtaken",
+    ),
+    Mutant(
         "what a crash took is not told",
         "P2",
         f"{STORE}/sql/postgres/schema_0001.sql",

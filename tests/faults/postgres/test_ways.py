@@ -11,8 +11,8 @@ from tests.faults.postgres.foreigners import CALL, foreign
 from tests.faults.postgres.proxy import proxy_before
 from tests.faults.waiting import until
 
-from diptych import Unavailable
-from diptych.store.port import Append
+from diptych import Misuse, Unavailable
+from diptych.store.port import Append, Outcome
 from diptych.store.postgres import Limits, open_postgres
 from diptych.store.postgres.batch import lists
 from diptych.testing.conformance.case import a_command, an_append, event, everything, to
@@ -20,11 +20,11 @@ from diptych.testing.conformance.case import a_command, an_append, event, everyt
 SIZES = (1, 1, 2, 5, 50)
 
 
-@pytest.mark.parametrize("heard", [0, 1], ids=["nothing", "that it was appended"])
+@pytest.mark.parametrize("heard", [0, 1], ids=["nothing", "that it is its turn"])
 async def test_an_answer_that_is_lost_is_asked_for_again(
     cluster: Cluster, amount: Callable[..., int], heard: int
 ) -> None:
-    """The proxy cuts when it sees that it was appended, or that it is durable: it happened, and nobody was told."""
+    """The proxy cuts when it sees that it is its turn, or that it is durable: it happened, and nobody was told."""
     random = Random(8)
     async with proxy_before(cluster.port) as proxy, open_postgres(cluster.url(port=proxy.port)) as store:
         proxy.lets_through = heard
@@ -74,14 +74,40 @@ async def stop_before_the_disk(connection: asyncpg.Connection) -> None:
     procedure = await connection.fetchval("SELECT pg_get_functiondef('diptych_commit'::regproc)")
     started = await connection.fetchval("SELECT pg_postmaster_start_time()::text")
     sleep = f"PERFORM pg_sleep(600) WHERE pg_postmaster_start_time()::text = '{started}';"
-    before, notice, behind = procedure.partition("RAISE NOTICE 'diptych: appended';")
-    await connection.execute(f"{before}{notice}\n{sleep}\n{behind}")
+    before, commit, behind = procedure.partition("COMMIT;")
+    await connection.execute(f"{before}{commit}\n{sleep}\n{behind}")
 
 
 def is_stopped(cluster: Cluster) -> bool:
     """Whether a batch was appended and waits."""
     waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
     return int(cluster.psql(waits)) > 0
+
+
+POISON = """
+CREATE FUNCTION dies_slowly() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    PERFORM pg_sleep(0.5);
+    RAISE EXCEPTION 'poison' USING ERRCODE = 'check_violation';
+END $$;
+CREATE TRIGGER dies_slowly BEFORE INSERT ON diptych_event FOR EACH ROW WHEN (NEW.stream = 'Poison')
+    EXECUTE FUNCTION dies_slowly()
+"""
+
+
+async def test_a_batch_that_fails_in_its_turn_is_not_overtaken(cluster: Cluster) -> None:
+    """The next one was sent when the order was certain; it isn't any more, so it goes again behind the first."""
+    async with open_postgres(cluster.url()) as store:
+        cluster.psql(POISON)
+        good = asyncio.create_task(store.append(an_append(to("Order-1", expected=0))))
+        poison = asyncio.create_task(store.append(an_append(to("Poison"))))
+        await until(lambda: is_stopped(cluster), "the first batch is not under way")
+        next = asyncio.create_task(store.append(an_append(to("Order-1", event(), expected=1))))
+        first, refused, second = await asyncio.gather(good, poison, next, return_exceptions=True)
+
+        assert isinstance(refused, Misuse)
+        assert isinstance(first, Outcome)
+        assert isinstance(second, Outcome)
+        assert [first.ends[0].version, second.ends[0].version] == [1, 2]
 
 
 async def test_what_a_reader_saw_and_a_crash_took_is_not_told(cluster: Cluster) -> None:

@@ -6,6 +6,7 @@ was accepted. An error nobody foresaw ends the transaction of the whole batch; i
 appends are then sent one at a time, and only the guilty one fails.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,9 +23,9 @@ from diptych.store.rules import check_repeat
 from diptych.store.statements import statements
 
 _SQL = statements("postgres")
-_APPEND_ONE = _SQL["append_one"]
+_APPEND, _APPEND_ONE, _COMMIT = _SQL["append"], _SQL["append_one"], _SQL["commit"]
 
-APPENDED = "diptych: appended"
+ITS_TURN = "diptych: its turn"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,30 @@ class Sent:
     head: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """
+    A batch's place in the order of batches.
+
+    Attributes:
+        event: One of its events by id; "" where it has none.
+        is_over: Set when every append of it has an answer.
+    """
+
+    event: str
+    is_over: asyncio.Event
+
+    async def to_be_there(self) -> str:
+        """What must be in the log before the next batch; "" when there is nothing to look for any more."""
+        if not self.event:
+            await self.ended()
+        return "" if self.is_over.is_set() else self.event
+
+    async def ended(self) -> None:
+        """Wait until it is over."""
+        await self.is_over.wait()
+
+
 class Appender:
     """A connection for appends, used by one batch at a time."""
 
@@ -43,10 +68,15 @@ class Appender:
         self._server, self._patience_s = server, patience_s
         self._patience_ms = max(1, int(patience_s * 1000 / 2))
         self._line = Line(server, patience_s, heard=self._heard)
-        self._appended: Callable[[], None] = _nobody
+        self._in_turn: Callable[[], None] = _nobody
 
     async def send(
-        self, appends: Sequence[Append], *, synchronous: bool, appended: Callable[[], None] | None = None
+        self,
+        appends: Sequence[Append],
+        *,
+        synchronous: bool,
+        behind: Turn | None = None,
+        in_turn: Callable[[], None] | None = None,
     ) -> Sent:
         """
         Append a batch, and wait until it is durable.
@@ -55,30 +85,31 @@ class Appender:
 
         Args:
             synchronous: In one transaction: quicker for one append, and others wait for the disk meanwhile.
-            appended: Called when the order of the batch is certain, so that the next one may be sent.
+            behind: The turn of the batch that this one must not overtake.
+            in_turn: Called when no batch that is sent from now on can overtake this one.
         """
-        self._appended = appended or _nobody
+        self._in_turn = in_turn or _nobody
         try:
-            return await self._sent_patiently(appends, synchronous=synchronous)
+            return await self._sent_patiently(appends, synchronous, behind)
         except _GaveUp as given_up:
             return Sent([given_up.answer(append, self._server.name) for append in appends])
         except Exception as error:  # whatever it is, only the guilty append may fail for it
             if len(appends) == 1:
                 return Sent([explain(error, self._server.name)])
-            alone = [await self.send([append], synchronous=synchronous) for append in appends]
+            alone = [await self.send([append], synchronous=synchronous, behind=behind) for append in appends]
             return Sent([sent.answers[0] for sent in alone])
 
     async def close(self) -> None:
         """Let go of the connection."""
         await self._line.close()
 
-    async def _sent_patiently(self, appends: Sequence[Append], *, synchronous: bool) -> Sent:
+    async def _sent_patiently(self, appends: Sequence[Append], synchronous: bool, behind: Turn | None) -> Sent:
         deadline = time.monotonic() + self._patience_s
         in_doubt = False
         tries = 0
         while True:
             try:
-                return await self._sent(appends, synchronous=synchronous)
+                return await self._sent(appends, synchronous, behind)
             except Exception as error:
                 if not is_away(error):
                     raise
@@ -89,14 +120,25 @@ class Appender:
             await pause(tries)
             tries += 1
 
-    async def _sent(self, appends: Sequence[Append], *, synchronous: bool) -> Sent:
+    async def _sent(self, appends: Sequence[Append], synchronous: bool, behind: Turn | None) -> Sent:
         if synchronous and (outcome := await self._sent_alone(appends)):
             return outcome
-        # What is prepared may not end a transaction behind a pooler, so it is all done in one there.
-        how = "append" if synchronous or not self._server.prepared else "commit"
-        (row,) = await self._line.fetch(_SQL[how], self._patience_ms, *lists(appends))
+        row = await self._row_of(appends, synchronous, behind)
         answers = [await self._answer(each) if isinstance(each, Known) else each for each in found(appends, row)]
         return Sent(answers, row["before"], row["head"])
+
+    async def _row_of(self, appends: Sequence[Append], synchronous: bool, behind: Turn | None) -> Any:
+        """What the server says of a batch; sent again if it came before the one that it must be behind."""
+        # What is prepared may not end a transaction behind a pooler, so it is all done in one there.
+        if synchronous or not self._server.prepared:
+            (row,) = await self._line.fetch(_APPEND, self._patience_ms, *lists(appends))
+            return row
+        while True:
+            event = await behind.to_be_there() if behind else ""
+            (row,) = await self._line.fetch(_COMMIT, self._patience_ms, event, *lists(appends))
+            if row["before"] is not None or behind is None:
+                return row
+            await behind.ended()
 
     async def _sent_alone(self, appends: Sequence[Append]) -> Sent | None:
         """What became of an append of one event; None where it is none, or something stands against it."""
@@ -111,8 +153,8 @@ class Appender:
         return Sent([appended_alone(appends[0], version, before + 1)], before, before + 1)
 
     def _heard(self, remark: str) -> None:
-        if remark == APPENDED:
-            self._appended()
+        if remark == ITS_TURN:
+            self._in_turn()
 
     async def _answer(self, what: Known) -> Answer:
         try:

@@ -4,8 +4,9 @@ Commit appends a batch at a time, and answer each once it is durable.
     queue ──► one connection: append, let the order lock go, wait for the disk ──► answers
           ──► the other one:           append, let the order lock go, wait for the disk ──► answers
 
-The next batch is sent as soon as the place of the last in the order is certain. An
-append that was taken over is committed and answered even if its caller is cancelled.
+The next batch is sent as soon as the last one holds the order lock, and never overtakes
+it, though it may fail. An append that was taken over is committed and answered even if
+its caller is cancelled.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ from collections.abc import Callable, Sequence
 
 from diptych.errors import OutcomeUnknown
 from diptych.store.port import Append, Outcome
-from diptych.store.postgres.appender import Appender
+from diptych.store.postgres.appender import Appender, Turn
 from diptych.store.postgres.batch import without_repeats
 from diptych.store.queue import Answer, Limits, Queue, Waiting
 
@@ -34,6 +35,7 @@ class Writer:
         self._may_send, self._is_due = True, False
         self._end, self._is_alone = 0, False
         self._sending: set[asyncio.Task[None]] = set()
+        self._last: Turn | None = None
 
     async def append(self, append: Append) -> Outcome:
         """The append's outcome, once it is durable; see `Store.append`."""
@@ -50,7 +52,7 @@ class Writer:
             await appender.close()
 
     def _send_soon(self) -> None:
-        """Have a batch sent, if there is one, a connection is free, and the place of the last one is certain."""
+        """Have a batch sent, if there is one, a connection is free, and the last one can't be overtaken."""
         if self._is_due or not (self._may_send and self._free and (self._parts or self._queue)):
             return
         # Not at once: whoever else is ready to append in this turn of the loop comes along.
@@ -74,18 +76,19 @@ class Writer:
         return max(FEW, (len(self._queue) + self._unanswered + 1) // 2)
 
     async def _send(self, appender: Appender, part: Sequence[Waiting]) -> None:
-        self._may_send, is_certain = False, False
+        self._may_send, is_in_turn = False, False
         self._unanswered += len(part)
+        behind, self._last = self._last, Turn(_event_of(part), asyncio.Event())
+        turn = self._last
 
-        def appended() -> None:
-            """The place of this batch is certain."""
-            nonlocal is_certain
-            if not is_certain:
-                is_certain = self._may_send = True
+        def in_turn() -> None:
+            nonlocal is_in_turn
+            if not is_in_turn:
+                is_in_turn = self._may_send = True
                 self._send_soon()
 
         try:
-            await self._send_by(appender, part, appended)
+            await self._send_by(appender, part, behind, in_turn)
         except BaseException as error:  # whatever it is, nobody waits for ever; and it may have been stored
             for waiting in part:
                 in_doubt = OutcomeUnknown(waiting.append.id)
@@ -95,12 +98,16 @@ class Writer:
         finally:
             self._unanswered -= len(part)
             self._free.append(appender)
-            appended()
+            turn.is_over.set()
+            in_turn()
             self._send_soon()
 
-    async def _send_by(self, appender: Appender, part: Sequence[Waiting], appended: Callable[[], None]) -> None:
+    async def _send_by(
+        self, appender: Appender, part: Sequence[Waiting], behind: Turn | None, in_turn: Callable[[], None]
+    ) -> None:
         synchronous = len(part) == 1 and self._unanswered == 1 and self._is_alone
-        sent = await appender.send([waiting.append for waiting in part], synchronous=synchronous, appended=appended)
+        appends = [waiting.append for waiting in part]
+        sent = await appender.send(appends, synchronous=synchronous, behind=behind, in_turn=in_turn)
         self._is_alone = sent.before == self._end
         self._end = max(self._end, sent.head)
         self._answer(part, sent.answers)
@@ -109,3 +116,11 @@ class Writer:
         self._moved_to(max([answer.position for answer in answers if isinstance(answer, Outcome)], default=0))
         for waiting, answer in zip(part, answers, strict=True):
             waiting.settle(answer)
+
+
+def _event_of(part: Sequence[Waiting]) -> str:
+    """The last event of a batch, "" where it has none."""
+    for waiting in reversed(part):
+        if waiting.append.streams:
+            return waiting.append.streams[-1].events[-1].id
+    return ""

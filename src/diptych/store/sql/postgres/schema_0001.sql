@@ -294,10 +294,13 @@ BEGIN
     END IF;
 END $$;
 
--- Append a batch, and return when it is durable. The order lock is let go before the disk is waited for:
--- a notice says so, and the next batch may be sent. Not for use inside a transaction.
+-- Append a batch, and return when it is durable. The order lock is let go before the disk is waited for.
+-- A notice says that the lock is held, so that the next batch may be sent: it waits for its turn here. If
+-- this one fails all the same, the next one notices. Not for use inside a transaction.
+--   behind: an event of the batch before, empty for none; where it isn't in the log, nothing is appended, and
+--   before is NULL.
 CREATE PROCEDURE diptych_commit(
-    patience_ms integer, delimiter text,
+    patience_ms integer, behind text, delimiter text,
     a_entries text,
     streams text, s_number text, s_category text, s_expected text, s_events text,
     e_append text, e_entry text, e_nth text, e_stream text, e_category text, e_type text, e_schema_version text,
@@ -310,6 +313,11 @@ CREATE PROCEDURE diptych_commit(
 LANGUAGE plpgsql
 AS $$
 BEGIN
+    PERFORM diptych_lock_order(false, patience_ms);
+    IF behind <> '' AND NOT EXISTS (SELECT 1 FROM diptych_event AS d WHERE d.id = behind) THEN
+        RETURN;
+    END IF;
+    RAISE NOTICE 'diptych: its turn';
     SELECT a.statuses, a.faults, a.ends, a.end_positions, a.wrong_categories, a.heads, a.versions, a.before, a.head,
            a.head_id
     INTO statuses, faults, ends, end_positions, wrong_categories, heads, versions, before, head, head_id
@@ -319,7 +327,6 @@ BEGIN
         c_id, c_digest, c_result, c_stream, c_version
     ) AS a;
     COMMIT;
-    RAISE NOTICE 'diptych: appended';
     -- The commit record of a transaction that wrote something is flushed, and with it all before it.
     PERFORM set_config('synchronous_commit', 'on', true), pg_logical_emit_message(true, 'diptych', '');
 END $$;
