@@ -50,11 +50,13 @@ from diptych.event import Event, Metadata, RawEvent, RecordedEvent
 from diptych.log import Appended, EventStore, ToStream, open_store
 from diptych.message import new_id
 from diptych.money import Amount, Money
+from diptych.past import At, changes
 from diptych.read.columns import Indexed, Key, Scale, Searched
 from diptych.read.comparison import Difference
 from diptych.read.consistency import Answer, ConsistentQueryHandler
 from diptych.read.database import ReadDatabase, open_read_db
 from diptych.read.identity import Mended, log_adopt, log_restored
+from diptych.read.live import Live
 from diptych.read.model import ReadModel
 from diptych.read.page import PaginatedResult
 from diptych.read.projection import Projection, TableProjection, Transaction, TwoRoundProjection
@@ -68,7 +70,7 @@ from diptych.store.finding import Finding, Severity
 from diptych.store.port import ANY, EXISTS, NO_STREAM, LogIdentity
 from diptych.token import Token
 from diptych.transfer import Transferred, export_log, import_log
-from diptych.write.aggregate import Aggregate
+from diptych.write.aggregate import Aggregate, state_of
 from diptych.write.bus import CommandBus
 from diptych.write.command import Command, CommandHandler, Receipt
 from diptych.write.condition import Condition
@@ -83,6 +85,7 @@ __all__ = [
     "Amount",
     "Answer",
     "Appended",
+    "At",
     "BadCatalogue",
     "BadDatabase",
     "BadFile",
@@ -111,6 +114,7 @@ __all__ = [
     "Indexed",
     "InvalidQuery",
     "Key",
+    "Live",
     "LogIdentity",
     "LogRewound",
     "Malformed",
@@ -163,6 +167,7 @@ __all__ = [
     "WrongCategory",
     "WrongVersion",
     "acting",
+    "changes",
     "check_lock",
     "check_log",
     "current_metadata",
@@ -174,6 +179,7 @@ __all__ = [
     "new_id",
     "open_read_db",
     "open_store",
+    "state_of",
     "upcast",
     "write_lock",
 ]

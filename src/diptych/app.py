@@ -17,6 +17,7 @@ from diptych.message import Message
 from diptych.read.consistency import Answer, ConsistentQueryHandler, ask, check_token
 from diptych.read.database import ReadDatabase, open_read_db
 from diptych.read.follower import REPAIR
+from diptych.read.live import Live
 from diptych.read.model import ReadModel
 from diptych.read.projection import AnyProjection, Projection, TableProjection, TwoRoundProjection, checked
 from diptych.read.query import Query, QueryBus
@@ -29,7 +30,7 @@ from diptych.write.aggregate import Aggregate
 from diptych.write.bus import CommandBus
 from diptych.write.command import Command, Receipt
 from diptych.write.condition import Condition
-from diptych.write.decider import Decider, Decisions
+from diptych.write.decider import Decider, Decisions, decided_by
 from diptych.write.repository import Repository
 
 _logger = logging.getLogger("diptych")
@@ -87,6 +88,12 @@ class Diptych:
         for asked in self.commands.dependencies():
             named += _events_of(asked)
         return list(dict.fromkeys(named))
+
+    @property
+    def aggregates(self) -> Mapping[str, type[Aggregate[Any]]]:
+        """What its command handlers decide about, aggregates and deciders alike, by the category of their streams."""
+        found = [_decided_about(asked) for asked in self.commands.dependencies()]
+        return {kind.category: kind for kind in found if kind is not None}
 
     def require_handler(self, message_type: type[Message]) -> None:
         """
@@ -251,14 +258,20 @@ class Running:
             return Repository(self.event_store, arguments[0])
         if origin is Decisions:
             return Decisions(self.event_store, arguments[0]())
-        if origin is ReadModel:
-            return self._read_model(_bare(arguments[0]))
+        if origin in (ReadModel, Live):
+            return self._rows(origin, _bare(arguments[0]))
         if origin is Views:
             return self._views(arguments[0])
         return MISSING
 
-    def _read_model(self, row: Any) -> object:
-        """The read model of a row class, or of the projection itself where several keep such rows."""
+    def _rows(self, origin: Any, row: Any) -> object:
+        found = self._keeping(row)
+        if found is None:
+            return MISSING
+        return Live(self.event_store, found) if origin is Live else ReadModel(ServedTable(found, self._gate(found)))
+
+    def _keeping(self, row: Any) -> "TableProjection | TwoRoundProjection | None":
+        """The projection that keeps rows of a class, or is that class itself where several keep such rows."""
         found = [
             projection
             for projection in self.projections
@@ -267,10 +280,8 @@ class Running:
         ]
         if len(found) > 1:
             names = ", ".join(type(each).__name__ for each in found)
-            raise BadProjection(f"{names} all keep {row.__name__} rows: ask for ReadModel of one of them instead")
-        if not found:
-            return MISSING
-        return ReadModel(ServedTable(found[0], self._gate(found[0])))
+            raise BadProjection(f"{names} all keep {row.__name__} rows: name one of them instead of the row")
+        return found[0] if found else None
 
     def _views(self, kind: type) -> object:
         for projection in self.projections:
@@ -289,6 +300,14 @@ def _events_of(asked: Any) -> list[Any]:
     if get_origin(asked) is Decisions:
         return list(members_of(next(iter(arguments_of(get_args(asked)[0], Decider)[2:]), None)))
     return []
+
+
+def _decided_about(asked: Any) -> type[Aggregate[Any]] | None:
+    """The class of the things that a dependency such as `Repository[Order]` loads."""
+    if get_origin(asked) is Repository:
+        kind: type[Aggregate[Any]] = get_args(asked)[0]
+        return kind
+    return decided_by(get_args(asked)[0]()) if get_origin(asked) is Decisions else None
 
 
 def _bare(row: Any) -> Any:

@@ -15,10 +15,11 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from diptych.catalogue import Catalogue
-from diptych.codec import EPOCH, INT64, Codec, check
+from diptych.codec import INT64, Codec, check
 from diptych.context import current_metadata
 from diptych.errors import BadDatabase, LogRewound, Misuse
 from diptych.event import Event, Metadata, RecordedEvent
+from diptych.past import At, microseconds, position_at, recorded_by
 from diptych.store import open_store_backend
 from diptych.store.port import (
     ANY,
@@ -162,7 +163,13 @@ class EventStore:
         return await self.store.command(id)
 
     async def read_stream(
-        self, stream_id: str, from_version: int = 0, limit: int | None = None, *, durable: bool = True
+        self,
+        stream_id: str,
+        from_version: int = 0,
+        limit: int | None = None,
+        *,
+        at: At | None = None,
+        durable: bool = True,
     ) -> list[RecordedEvent[Any]]:
         """
         The events of one stream, in order; an empty list for a stream that isn't there.
@@ -170,6 +177,7 @@ class EventStore:
         Args:
             from_version: Events *after* this version.
             limit: At most so many; None for all.
+            at: Only those that were there at this position, or at this time.
             durable: False takes events that a crash may still take back (for a load before an append).
 
         Raises:
@@ -178,7 +186,7 @@ class EventStore:
         _check_range("from_version", from_version, limit)
         check(stream_id, "the stream id")
         stored = await self.store.read_stream(stream_id, after=from_version, limit=limit, durable=durable)
-        return self._decoded(stored)
+        return self._decoded(stored if at is None else recorded_by(stored, at))
 
     async def read_all(
         self,
@@ -265,7 +273,7 @@ class EventStore:
         A command that is sent again after it was forgotten is handled again. Done in short transactions: others
         append meanwhile, and what was forgotten before a failure stays so.
         """
-        before, after, forgotten = _microseconds(datetime.now(UTC) - older_than), "", 0
+        before, after, forgotten = microseconds(datetime.now(UTC) - older_than), "", 0
         while (pruned := await self.store.prune_commands(before, after=after, limit=READ_LIMIT)).through is not None:
             after, forgotten = pruned.through, forgotten + pruned.forgotten
         return forgotten
@@ -294,25 +302,6 @@ class EventStore:
 
     def _decoded(self, stored: Iterable[StoredEvent]) -> list[RecordedEvent[Any]]:
         return [self.codec.decode(event) for event in stored]
-
-
-async def position_at(store: Store, time: datetime) -> int:
-    """The last position of a store recorded by a time; see `EventStore.position_at`."""
-    if time.tzinfo is None:
-        raise Misuse(f"{time} has no time zone: use an aware time, such as datetime.now(UTC)")
-    wanted, before, through = _microseconds(time), 0, await store.head()
-    while before < through:
-        middle = (before + through) // 2
-        following = (await store.read(middle, limit=1)).events
-        if following and following[0].position <= through and following[0].recorded_at <= wanted:
-            before = following[0].position
-        else:
-            through = middle
-    return before
-
-
-def _microseconds(time: datetime) -> int:
-    return (time - EPOCH) // timedelta(microseconds=1)
 
 
 def _check_range(what: str, after: int, limit: int | None) -> None:

@@ -13,7 +13,8 @@ from tests.cli.calling import DIPTYCH, lines, refused, told
 from tests.serving import environment
 
 from diptych.errors import NotFound
-from diptych.log import open_store, position_at
+from diptych.log import open_store
+from diptych.past import position_at
 from diptych.store import open_store_backend
 from diptych.store.port import Append, Store, StoredCommand, StoredEvent
 from diptych.testing.conformance.case import a_command, an_append, event, to

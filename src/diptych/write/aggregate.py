@@ -89,6 +89,19 @@ class Aggregate(Categorised, Generic[E]):
         del self._uncommitted[:count]
 
 
+def state_of(aggregate: Aggregate[Any]) -> dict[str, Any]:
+    """What an aggregate knows, by name: its id and version, and whatever its class and its events have set."""
+    own = type(aggregate).__mro__[: type(aggregate).__mro__.index(Aggregate)]
+    declared = {name: value for kind in reversed(own) for name, value in vars(kind).items() if _is_state(name, value)}
+    known = declared | {name: value for name, value in vars(aggregate).items() if not name.startswith("_")}
+    return {"id": known.pop("id"), "version": known.pop("version"), **known}
+
+
+def _is_state(name: str, value: Any) -> bool:
+    is_code = callable(value) or hasattr(value, "__get__")
+    return not (name.startswith("_") or name in ("category", "decider") or is_code)
+
+
 def event_types(aggregate_type: type[Aggregate[Any]]) -> tuple[type[Event], ...]:
     """The events that an aggregate names as `E`; `Event` itself where it names none."""
     known: tuple[type[Event], ...] | None = aggregate_type.__dict__.get("_event_types")

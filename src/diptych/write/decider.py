@@ -14,6 +14,7 @@ from diptych.errors import NotFound
 from diptych.event import Event
 from diptych.generics import arguments_of, members_of
 from diptych.log import EventStore
+from diptych.past import At
 from diptych.write.aggregate import Aggregate, Categorised
 from diptych.write.repository import Repository
 
@@ -103,3 +104,15 @@ class Decisions(Generic[D]):
         events = decided.decide(command)
         await self._repository.save(decided)
         return events
+
+    async def state(self, id: str, *, at: At | None = None) -> Any:
+        """
+        The state that a thing's events lead to.
+
+        Args:
+            at: As of this position, or of this time; None for now.
+
+        Raises:
+            NotFound: It has no events; or none yet, then.
+        """
+        return (await self._repository.load(id, at=at)).state

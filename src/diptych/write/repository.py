@@ -14,6 +14,7 @@ from diptych.context import current_metadata
 from diptych.errors import NotFound, Unreadable, WrongCategory, WrongVersion
 from diptych.event import RawEvent, RecordedEvent
 from diptych.log import EventStore, ToStream
+from diptych.past import At
 from diptych.store.port import NO_STREAM
 from diptych.write.aggregate import Aggregate, event_types, stream_of
 from diptych.write.unit_of_work import UnitOfWork, current_unit
@@ -27,21 +28,23 @@ class Repository(Generic[A]):
     def __init__(self, event_store: EventStore, aggregate_type: type[A]) -> None:
         self._event_store, self._type = event_store, aggregate_type
 
-    async def load(self, id: str, expected_version: int | None = None) -> A:
+    async def load(self, id: str, expected_version: int | None = None, *, at: At | None = None) -> A:
         """
         An aggregate as its stream says it is; the same object again within one command.
 
         Args:
             expected_version: The version that the caller has seen and wants to change.
+            at: As of this position, or of this time; None for now. What was loaded so is for looking at: saved, it
+                is refused once the stream has gone on.
 
         Raises:
-            NotFound: Its stream has no events.
+            NotFound: Its stream has no events; or none yet, then.
             WrongVersion: It moved on since *expected_version*.
             NewerSchema: It holds an event that only newer code can read.
             Unreadable: It holds an event that no class here has the name of: deciding without it could be wrong.
         """
-        stream, unit = stream_of(self._type.category, id), current_unit()
-        aggregate = await (self._read(stream, id) if unit is None else self._known(unit, stream, id))
+        stream, unit = stream_of(self._type.category, id), current_unit() if at is None else None
+        aggregate = await (self._read(stream, id, at) if unit is None else self._known(unit, stream, id))
         if unit is not None and expected_version is not None:
             unit.names_version = True
         if expected_version is not None and aggregate.version != expected_version:
@@ -77,8 +80,9 @@ class Repository(Generic[A]):
         aggregate = await self._read(stream, id)
         return unit.know(self._type, stream, aggregate, version=aggregate.version)
 
-    async def _read(self, stream: str, id: str) -> A:
-        recorded = await self._event_store.read_stream(stream, durable=False)
+    async def _read(self, stream: str, id: str, at: At | None = None) -> A:
+        # What is not to be decided from is shown to somebody, and so has to stay.
+        recorded = await self._event_store.read_stream(stream, at=at, durable=at is not None)
         if not recorded:
             raise NotFound(self._type.category, id)
         if recorded[0].stream_type != self._type.category:

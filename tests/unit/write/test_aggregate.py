@@ -2,7 +2,7 @@ import pytest
 
 from diptych.errors import BadMessage, NotStorable
 from diptych.event import Event
-from diptych.write.aggregate import Aggregate, event_types, stream_of
+from diptych.write.aggregate import Aggregate, event_types, state_of, stream_of
 
 
 class Opened(Event):
@@ -73,6 +73,16 @@ def test_an_event_replayed_is_applied_and_counted_only() -> None:
     account.replay(Paid(amount=3))
 
     assert (account.payments, account.version, account.uncommitted_events) == ([3], 1, ())
+
+
+def test_the_state_of_an_aggregate_is_what_its_class_and_its_events_have_set() -> None:
+    account = Savings("a-1")
+    assert state_of(account) == {"id": "a-1", "version": 0, "owner": "", "payments": []}
+    account.record(Opened(owner="ann"))
+    account.pay(3)
+
+    assert state_of(account) == {"id": "a-1", "version": 2, "owner": "ann", "payments": [3]}
+    assert state_of(Named("n")) == {"id": "n", "version": 0}
 
 
 def test_an_event_of_another_is_refused_and_leaves_nothing() -> None:

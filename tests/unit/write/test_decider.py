@@ -1,11 +1,12 @@
 import pytest
 
-from diptych.errors import BadMessage, Refused
+from diptych.errors import BadMessage, NotFound, Refused
 from diptych.event import Event
 from diptych.log import EventStore
+from diptych.write.aggregate import state_of
 from diptych.write.bus import CommandBus
 from diptych.write.command import Command
-from diptych.write.decider import Decider, Decisions
+from diptych.write.decider import Decider, Decisions, decided_by
 
 from .counter import Begun, Counted, bound
 
@@ -43,6 +44,19 @@ async def test_what_is_decided_is_stored_and_folded_next_time(event_store: Event
     with pytest.raises(Refused, match="too much"):
         await sums.decide("abc", Add(to="abc", by=1))
     assert [event.version for event in await event_store.read_stream("Sum-abc")] == [1, 2, 3, 4, 5, 6, 7]
+
+
+async def test_the_state_of_a_thing_is_asked_for_as_it_is_and_as_it_was(event_store: EventStore) -> None:
+    sums = Decisions(event_store, Summing())
+    await sums.decide("abc", Add(to="abc", by=2))
+    await sums.decide("abc", Add(to="abc", by=5))
+    second = (await event_store.read_stream("Sum-abc"))[1].global_position
+
+    assert (await sums.state("abc"), await sums.state("abc", at=second)) == (10, 5)
+    with pytest.raises(NotFound):
+        await sums.state("abc", at=0)
+    decided = decided_by(Summing())("abc")
+    assert state_of(decided) == {"id": "abc", "version": 0, "state": 3}
 
 
 async def test_nothing_decided_is_nothing_stored(event_store: EventStore) -> None:

@@ -1,8 +1,10 @@
 import asyncio
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
-from diptych.errors import NewerSchema, NotFound, Unreadable, WrongCategory, WrongVersion
+from diptych.errors import Misuse, NewerSchema, NotFound, Unreadable, WrongCategory, WrongVersion
 from diptych.log import EventStore
 from diptych.store.port import Append, NewEvent, StreamAppend
 from diptych.write.aggregate import Aggregate
@@ -88,6 +90,47 @@ async def test_an_event_recorded_while_saving_is_not_lost(counters: Repository[C
     await saving
 
     assert counter.uncommitted_events == (Counted(by=1),)
+
+
+async def test_an_aggregate_is_loaded_as_it_was_at_a_position_or_a_time(
+    counters: Repository[Counter], event_store: EventStore
+) -> None:
+    counter = Counter("c")
+    counter.begin(10)
+    await counters.save(counter)
+    await event_store.append_events(stream_id="Elsewhere-1", stream_type="Elsewhere", events=[Elsewhen(at="noon")])
+    counter.count(3)
+    await counters.save(counter)
+    begun, counted = await event_store.read_stream("Counter-c")
+
+    for at, total in ((begun.global_position, 0), (counted.global_position - 1, 0), (counted.global_position, 3)):
+        assert (await counters.load("c", at=at)).total == total
+    assert (await counters.load("c", at=counted.recorded_at)).version == 2
+    assert (await counters.load("c", at=10**12)).version == 2
+    with pytest.raises(NotFound):
+        await counters.load("c", at=begun.recorded_at - timedelta(microseconds=1))
+
+
+async def test_what_was_loaded_as_it_was_is_never_saved_over_what_came_after(
+    counters: Repository[Counter], event_store: EventStore
+) -> None:
+    counter = Counter("c")
+    counter.begin(10)
+    await counters.save(counter)
+    counter.count(3)
+    await counters.save(counter)
+    begun, _ = await event_store.read_stream("Counter-c")
+
+    past = await counters.load("c", at=begun.global_position)
+    past.count(1)
+    with pytest.raises(WrongVersion):
+        await counters.save(past)
+
+
+@pytest.mark.parametrize("at", [-1, True, "1", datetime(2026, 1, 1)])  # noqa: DTZ001
+async def test_what_is_no_place_in_a_log_is_refused(counters: Repository[Counter], at: Any) -> None:
+    with pytest.raises(Misuse):
+        await counters.load("c", at=at)
 
 
 async def test_a_version_that_the_caller_has_seen_is_insisted_on(counters: Repository[Counter]) -> None:

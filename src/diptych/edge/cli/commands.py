@@ -8,11 +8,23 @@ import sys
 
 import typer
 
-from diptych.edge.cli import doctor, events, identity, moving, pruning, running, schema, settings, status, streams
+from diptych.edge.cli import (
+    doctor,
+    events,
+    identity,
+    moving,
+    pruning,
+    running,
+    schema,
+    settings,
+    state,
+    status,
+    streams,
+)
 from diptych.errors import DiptychError
 
 cli: typer.Typer = typer.Typer(help="Look after a Diptych application.", no_args_is_help=True, add_completion=False)
-for command in (running.init, running.serve, running.worker, status.status, doctor.doctor, moving.export):
+for command in (running.init, running.serve, running.worker, status.status, doctor.doctor, state.state, moving.export):
     cli.command()(command)
 cli.command("import")(moving.import_)
 cli.add_typer(streams.streams, name="streams")

@@ -14,7 +14,7 @@ from diptych.edge.cli.options import LOG_URL, Json, Log, looking_at, moment
 from diptych.edge.cli.printing import event_line, more, print_event, print_json, told_event
 from diptych.edge.cli.running import told_to_stop
 from diptych.errors import NotFound
-from diptych.log import position_at
+from diptych.past import position_at
 from diptych.store.port import Store, StoredEvent
 
 PAGE = 1_000

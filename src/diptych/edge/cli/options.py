@@ -14,6 +14,7 @@ import typer
 
 from diptych.app import LOG_URL, READ_URL, Diptych
 from diptych.errors import BadDatabase
+from diptych.past import At
 from diptych.store import open_store_backend
 from diptych.store.port import Store
 
@@ -111,6 +112,21 @@ def duration(text: str) -> timedelta:
     if parts is None:
         raise typer.BadParameter(f"{text!r} is no stretch of time: write a number and one of s, m, h, d and w")
     return timedelta(**{_UNITS[parts[2]]: int(parts[1])})
+
+
+def place(text: str) -> At:
+    """
+    A position, or a time as `moment` has it.
+
+    Raises:
+        BadParameter: It is neither.
+    """
+    if text.isdecimal():
+        return int(text)
+    try:
+        return moment(text)
+    except typer.BadParameter as error:
+        raise typer.BadParameter(f"{text!r} is no place in a log: write a position, or a time such as 2h") from error
 
 
 def moment(text: str) -> datetime:
