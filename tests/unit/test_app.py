@@ -18,7 +18,6 @@ from diptych import (
     EventStore,
     Indexed,
     Key,
-    Live,
     LogRewound,
     Malformed,
     MissingDependencies,
@@ -375,26 +374,6 @@ async def test_queries_that_hold_several_snapshots_do_not_wait_for_each_other() 
         answers = await asyncio.gather(*[running.ask(All(), timeout_s=30) for _ in range(20)])
 
     assert len(answers) == 20
-
-
-async def test_a_handler_is_given_rows_that_are_folded_when_they_are_asked_for() -> None:
-    folding = QueryBus()
-
-    @folding.handler
-    async def one(query: One, notes: Live[NoteRow]) -> NoteRow:
-        found = await notes.get(query.note_id)
-        if found is None:
-            raise NotFound("note", query.note_id)
-        return found
-
-    broken = Notes()
-    broken.broken = True
-    async with in_process(Diptych(commands, folding, projections=[broken])) as running:
-        receipt = await running.execute(Write(text="x"))
-        broken.broken = False
-        assert (await running.ask(One(note_id=receipt.result))).data == NoteRow(receipt.result, "x")
-        with pytest.raises(NotFound):
-            await running.ask(One(note_id="nobody"))
 
 
 async def test_an_application_tells_what_its_handlers_decide_about() -> None:

@@ -11,12 +11,15 @@ from sqlalchemy import Column, MetaData, String, Table
 
 from diptych import (
     BadProjection,
+    Diptych,
     Event,
     EventStore,
     Key,
     Live,
     Misuse,
     Projection,
+    Query,
+    QueryBus,
     ReadModelSynchronizer,
     RecordedEvent,
     TableProjection,
@@ -27,6 +30,7 @@ from diptych import (
     open_store,
 )
 from diptych.store.port import Append, NewEvent, StreamAppend
+from diptych.testing import in_process
 
 
 class Opened(Event):
@@ -216,3 +220,20 @@ async def test_an_event_that_can_not_be_read_is_never_passed_over(event_store: E
 async def test_a_place_is_asked_of_the_log_by_time(event_store: EventStore) -> None:
     assert await event_store.position_at(datetime.now(UTC) + timedelta(days=1)) == len(EVENTS)
     assert await event_store.position_at(datetime(2000, 1, 1, tzinfo=UTC)) == 0
+
+
+class BalanceOf(Query[Balance | None]):
+    account: str
+
+
+async def test_a_handler_is_given_rows_that_are_folded_when_they_are_asked_for(event_store: EventStore) -> None:
+    queries = QueryBus()
+
+    @queries.handler
+    async def balance_of(query: BalanceOf, balances: Live[Balance]) -> Balance | None:
+        return await balances.get(query.account)
+
+    async with in_process(Diptych((), queries, projections=[Balances])) as running:
+        await running.event_store.append_events(stream_id="Account-a", stream_type="Account", events=EVENTS[:3])
+        assert (await running.ask(BalanceOf(account="a"))).data == Balance("a", -5)
+        assert (await running.ask(BalanceOf(account="z"))).data is None
