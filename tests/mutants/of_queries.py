@@ -6,6 +6,15 @@ READ, READ_DATABASES = "src/diptych/read", "tests/conformance/test_read_database
 
 MUTANTS = [
     Mutant(
+        "a row is looked up in the generation that is served",
+        "P8",
+        f"{READ}/lookup.py",
+        "if parts.of != self._of:",
+        "if False:",
+        READ_DATABASES,
+        "follows_the_pointer",
+    ),
+    Mutant(
         "search words are quoted",
         "P7",
         f"{READ}/search.py",

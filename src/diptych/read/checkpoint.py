@@ -8,7 +8,7 @@ changes no row there, and so can't write (P6).
 
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
@@ -18,7 +18,6 @@ from typing import Any
 from uuid import uuid4
 
 import msgspec
-from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from diptych.read import sql
@@ -212,7 +211,7 @@ async def add(connection: AsyncConnection, of: Generation, log: LogIdentity, pla
 async def get(connection: AsyncConnection, of: Generation, *, partition: int = 0) -> Checkpoint | None:
     """The bookkeeping of a generation, or of one partition of it."""
     row = (await sql.rows(connection, "checkpoint_get", of.parameters(partition=partition))).first()
-    return _checkpoint(row) if row else None
+    return of_row(row) if row else None
 
 
 async def plan(connection: AsyncConnection, of: Generation) -> Plan | None:
@@ -224,7 +223,7 @@ async def plan(connection: AsyncConnection, of: Generation) -> Plan | None:
 async def hold(connection: AsyncConnection, of: Generation, *, partition: int = 0) -> Checkpoint | None:
     """The bookkeeping of a generation, or of one partition of it, as it stays until the transaction ends."""
     row = (await sql.rows(connection, "checkpoint_hold", of.parameters(partition=partition))).first()
-    return _checkpoint(row) if row else None
+    return of_row(row) if row else None
 
 
 async def take_turns(connection: AsyncConnection, projection: str) -> None:
@@ -234,7 +233,7 @@ async def take_turns(connection: AsyncConnection, projection: str) -> None:
 
 async def all_of(connection: AsyncConnection) -> list[Checkpoint]:
     """The bookkeeping of every generation, and of every partition of it."""
-    return [_checkpoint(row) for row in await sql.rows(connection, "checkpoint_all")]
+    return [of_row(row) for row in await sql.rows(connection, "checkpoint_all")]
 
 
 async def now(connection: AsyncConnection) -> int:
@@ -347,7 +346,7 @@ async def drop(connection: AsyncConnection, of: Generation) -> None:
 async def served(connection: AsyncConnection, projection: str, version: int) -> Checkpoint | None:
     """The bookkeeping of the generation that answers queries as a whole, in the snapshot of the connection."""
     rows = await sql.rows(connection, "served_get", {"projection": projection, "version": version})
-    parts = [_checkpoint(row) for row in rows]
+    parts = [of_row(row) for row in rows]
     return together(parts) if parts else None
 
 
@@ -370,7 +369,8 @@ async def switch(connection: AsyncConnection, old: Generation, new: Generation) 
     return await sql.change(connection, "served_switch", new.parameters(old=old.generation)) == 1
 
 
-def _checkpoint(row: RowMapping) -> Checkpoint:
+def of_row(row: Mapping[Any, Any]) -> Checkpoint:
+    """The checkpoint that a row of the bookkeeping says."""
     return Checkpoint(
         Generation(row["projection"], row["version"], row["generation"]),
         log=LogIdentity(row["log_id"], row["incarnation"]),

@@ -6,11 +6,12 @@ goes wrong because the database is away is `Unavailable`: try again.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from hashlib import blake2b
 from importlib.resources import files
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -20,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from diptych.errors import BadDatabase, Unavailable
 from diptych.read.cancellation import to_its_end
 from diptych.read.engines import PATIENCE_S, Bell, Engines, engines_for
+from diptych.read.straight import Found
 from diptych.store.location import Place
 
 SCHEMA_VERSION = 3
@@ -136,6 +138,16 @@ class ReadDatabase:
                 await connection.invalidate()
                 raise
 
+    async def fetch(self, statement: str, parameters: Sequence[Any]) -> Found:
+        """
+        What a single statement finds, which is a snapshot of its own.
+
+        Raises:
+            Unfit: It can't be answered this way now; a snapshot tells why.
+        """
+        self._insist_on_the_file()
+        return await self._engines.straight.fetch(statement, parameters)
+
     async def snapshots_end(self, timeout_s: float) -> bool:
         """
         Wait until every snapshot that is open now has ended; False when the time was up before.
@@ -156,8 +168,7 @@ class ReadDatabase:
 
     @asynccontextmanager
     async def _connected(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-        if self._place is not None:
-            self._place.check()
+        self._insist_on_the_file()
         with self._translated():
             connection = await self._connection(engine)
             try:
@@ -175,6 +186,10 @@ class ReadDatabase:
             raise
         except OSError as error:  # on the way to a server; one in a handler of a projection is its own affair
             raise self._away(error) from error
+
+    def _insist_on_the_file(self) -> None:
+        if self._place is not None:
+            self._place.check()
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from diptych.errors import BadDatabase
 from diptych.message import new_id
 from diptych.read.sqlite import APPLICATION_ID, refuse_foreign, url_of
+from diptych.read.straight import OnSqlite, Straight, Unfit
 from diptych.store.location import place_for
 
 READERS, MORE_READERS = 8, 32  # more where queries hold several snapshots at once
@@ -50,6 +51,7 @@ class Engines:
 
     Attributes:
         name: What it is called in messages: nothing secret.
+        straight: Answers single statements, with nothing around them.
         file: Where it lies, if it is one.
         one_writer: Whether it takes one writing transaction at a time.
         is_away: Whether an error of the driver says that it can't be used now.
@@ -63,6 +65,7 @@ class Engines:
 
     name: str
     readers: AsyncEngine
+    straight: Straight
     writer: AsyncEngine
     file: Path | None
     one_writer: bool
@@ -76,6 +79,7 @@ class Engines:
 
     async def dispose(self) -> None:
         """Close every connection."""
+        await self.straight.close()
         await self.readers.dispose()
         await self.writer.dispose()
 
@@ -105,6 +109,7 @@ def _sqlite(path: Path) -> Engines:
         create_async_engine(
             url_of(path, query_only=True), pool_size=READERS, max_overflow=MORE_READERS, pool_timeout=PATIENCE_S
         ),
+        OnSqlite(path),
         create_async_engine(url_of(path, query_only=False), pool_size=1, max_overflow=0),
         file=path,
         one_writer=True,
@@ -134,12 +139,14 @@ def _postgres(url: str) -> Engines:
     try:
         from diptych.store.postgres.bell import Bell as Notifications
         from diptych.store.postgres.connection import Server
+        from diptych.store.postgres.straight import Straight as OnPostgres
 
         server = Server.at(url)
         target = make_url(server.dsn).set(drivername="postgresql+asyncpg")
         given = {name: str(value) for name, value in target.query.items() if name not in _OF_THE_DRIVER}
         target = target.set(query={name: value for name, value in target.query.items() if name in _OF_THE_DRIVER})
-        connect = _connecting(given, prepared=server.prepared)
+        settings = {"application_name": APPLICATION, **given}
+        connect = _connecting(settings, prepared=server.prepared)
         readers = create_async_engine(
             target,
             connect_args=connect,
@@ -159,6 +166,7 @@ def _postgres(url: str) -> Engines:
     return Engines(
         server.name,
         readers,
+        OnPostgres(server, settings, patience_s=PATIENCE_S, longest_s=STATEMENT_S, failed=Unfit),
         writer,
         file=None,
         one_writer=False,
@@ -172,9 +180,8 @@ def _postgres(url: str) -> Engines:
     )
 
 
-def _connecting(given: Mapping[str, str], *, prepared: bool) -> dict[str, Any]:
+def _connecting(settings: Mapping[str, str], *, prepared: bool) -> dict[str, Any]:
     """How a connection is made; behind a pooler with no settings, and no statement outlives its transaction."""
-    settings = {"application_name": APPLICATION, **given}
     times = {"timeout": PATIENCE_S, "command_timeout": STATEMENT_S}
     if prepared:
         # Arrays are planned for the table as it is: a plan made while it was small would stay for ever.

@@ -46,6 +46,9 @@ class Source(Protocol):
     name: str
     secret: bytes
 
+    async def get(self, key: Any) -> Any | None:
+        """The row of a key; None where there is none."""
+
     def snapshot(self) -> AbstractAsyncContextManager[Snapshot]:
         """The rows as they are at one moment."""
 
@@ -68,10 +71,7 @@ class ReadModel(Generic[Row]):
             key = self._source.shape.key.value(key)
         except ValueError:
             return None
-        async with self.snapshot() as at:
-            columns = self._columns_of(at)
-            found = await _all(at, columns, columns.by_key(key))
-        row: Row | None = columns.row(found[0]) if found else None
+        row: Row | None = await self._source.get(key)
         return row
 
     async def page(

@@ -233,7 +233,7 @@ class Connection:
             self.raw.close()
 
     def _open(self, path: str, *, query_only: bool) -> None:
-        self.raw = _connect(path, query_only=query_only)
+        self.raw = connect(path, query_only=query_only)
 
 
 class Cursor:
@@ -348,7 +348,8 @@ class ApswDialect(SQLiteDialect):
         return connection.raw
 
 
-def _connect(path: str, *, query_only: bool) -> apsw.Connection:
+def connect(path: str, *, query_only: bool) -> apsw.Connection:
+    """A connection to a file of read models, set up as all of them are."""
     may_be_made = 0 if query_only else apsw.SQLITE_OPEN_CREATE
     raw = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READWRITE | may_be_made)
     raw.set_busy_timeout(BUSY_TIMEOUT_MS)

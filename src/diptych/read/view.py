@@ -5,10 +5,11 @@ Pointer, checkpoint and rows are read in one snapshot, so an answer and its
 position belong together, whatever is switched or applied meanwhile.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import Generic, TypeVar
+from functools import partial
+from typing import Any, Generic, TypeVar
 
 from sqlalchemy import MetaData, Table
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -18,13 +19,17 @@ from diptych.read import checkpoint
 from diptych.read.checkpoint import Checkpoint, Generation
 from diptych.read.consistency import asked
 from diptych.read.database import ReadDatabase
+from diptych.read.lookup import Lookup
 from diptych.read.model import Snapshot
 from diptych.read.projection import AnyProjection, Projection, TableProjection, Transaction, TwoRoundProjection
 from diptych.read.projector import free_tables, physical_name
+from diptych.read.question import Columns
 from diptych.read.shape import Shape
+from diptych.read.straight import Unfit
 from diptych.read.wait import PARKED, SETTLED, Watcher, why_still
 
 P = TypeVar("P")
+T = TypeVar("T")
 FIRST_BUILD_S = 2.0
 
 
@@ -52,9 +57,7 @@ class Gate:
         Raises:
             NotServed: The first build isn't done yet.
         """
-        query = asked()
-        lags = query is not None and self._watcher.lags(self._projection, self._version, query.position)
-        patient = not lags or await self._wait()
+        patient = await self._is_worth_a_look()
         while True:
             async with self._now() as moment:
                 if moment.checkpoint is not None and (not patient or self._is_enough(moment.checkpoint)):
@@ -63,6 +66,31 @@ class Gate:
             if not patient:
                 raise NotServed(self._projection, self._version)
             patient = await self._wait()
+
+    async def read(self, look: Callable[[], Awaitable[tuple[Checkpoint, T]]]) -> T:
+        """
+        What a look finds that is a snapshot of its own; it is taken again until it is fresh enough or the time is up.
+
+        Raises:
+            Exception: What the look raised.
+        """
+        patient = await self._is_worth_a_look()
+        while True:
+            at, found = await look()
+            if not patient or self._is_enough(at):
+                self._noted(at)
+                return found
+            patient = await self._wait()
+
+    def lookup(self, connection: AsyncConnection, of: Generation, columns: Columns) -> Lookup:
+        """What finds rows of a generation by their keys."""
+        return Lookup(self._read_db, connection.dialect, of, columns)
+
+    async def _is_worth_a_look(self) -> bool:
+        """Wait first where looking would be in vain; False when the time is up."""
+        query = asked()
+        lags = query is not None and self._watcher.lags(self._projection, self._version, query.position)
+        return not lags or await self._wait()
 
     @asynccontextmanager
     async def _now(self) -> AsyncIterator[Moment]:
@@ -103,6 +131,23 @@ class ServedTable:
         self.secret: bytes = gate.secret
         self._gate = gate
         self._tables: dict[Generation, Table] = {}
+        self._lookup: Lookup | None = None
+
+    async def get(self, key: Any) -> Any | None:
+        """
+        The row of a key; None where there is none.
+
+        Raises:
+            NotServed: The first build isn't done yet.
+        """
+        if self._lookup is not None:
+            with suppress(Unfit):
+                return await self._gate.read(partial(self._lookup.row, key))
+        async with self._gate.snapshot() as (connection, found):
+            columns = Columns(self.shape, self._table(found.of), connection.dialect)
+            self._lookup = self._gate.lookup(connection, found.of, columns)
+            row = (await connection.exec_driver_sql(*columns.by_key(key))).first()
+        return None if row is None else columns.row(columns.values(row))
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Snapshot]:
@@ -113,9 +158,12 @@ class ServedTable:
             NotServed: The first build isn't done yet.
         """
         async with self._gate.snapshot() as (connection, found):
-            if found.of not in self._tables:
-                self._tables[found.of] = self.shape.table(physical_name(self.shape, found.of), MetaData())
-            yield Snapshot(connection, self._tables[found.of], found.position)
+            yield Snapshot(connection, self._table(found.of), found.position)
+
+    def _table(self, of: Generation) -> Table:
+        if of not in self._tables:
+            self._tables[of] = self.shape.table(physical_name(self.shape, of), MetaData())
+        return self._tables[of]
 
 
 @dataclass(frozen=True, slots=True)

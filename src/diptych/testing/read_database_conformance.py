@@ -12,6 +12,7 @@ let pytest (with pytest-asyncio in auto mode) collect it:
 from diptych.testing.conformance.asking import Paging, Searching
 from diptych.testing.conformance.changing import Changing
 from diptych.testing.conformance.following import Catching, Failing, Following
+from diptych.testing.conformance.looking import Looking
 from diptych.testing.conformance.migrating import Migrating
 from diptych.testing.conformance.overtaking import Overtaking
 from diptych.testing.conformance.owning import Owning, Pointing
@@ -35,6 +36,7 @@ class ReadDatabaseConformance(
     Paging,
     Searching,
     Walking,
+    Looking,
     Following,
     Failing,
     Catching,

@@ -27,16 +27,16 @@ _TYPES: dict[str, TypeEngine[Any]] = {
 
 async def rows(connection: AsyncConnection, name: str, parameters: Mapping[str, Any] | None = None) -> MappingResult:
     """What a statement finds."""
-    return (await connection.execute(_statement(connection.dialect.name, name), parameters or {})).mappings()
+    return (await connection.execute(statement(connection.dialect.name, name), parameters or {})).mappings()
 
 
 async def change(connection: AsyncConnection, name: str, parameters: Mapping[str, Any]) -> int:
     """Run a statement; how many rows it changed."""
-    return (await connection.execute(_statement(connection.dialect.name, name), parameters)).rowcount
+    return (await connection.execute(statement(connection.dialect.name, name), parameters)).rowcount
 
 
 @cache
-def _statement(dialect: str, name: str) -> TextClause:
+def statement(dialect: str, name: str) -> TextClause:
     """A statement in its dialect's form where it has one; numbers are 64 bits wide for drivers that ask."""
     folder = files("diptych.read") / "sql"
     of_dialect = folder / dialect / f"{name}.sql"
