@@ -58,9 +58,11 @@ from diptych.read.database import ReadDatabase, open_read_db
 from diptych.read.identity import Mended, log_adopt, log_restored
 from diptych.read.live import Live
 from diptych.read.model import ReadModel
+from diptych.read.order import RELEVANCE
 from diptych.read.page import PaginatedResult
 from diptych.read.projection import Projection, TableProjection, Transaction, TwoRoundProjection
 from diptych.read.query import Query, QueryBus, QueryHandler
+from diptych.read.ranking import highlight
 from diptych.read.synchronizer import ProjectionStatus, ReadModelSynchronizer
 from diptych.read.verify import Verification
 from diptych.read.view import Views
@@ -81,6 +83,7 @@ __all__ = [
     "ANY",
     "EXISTS",
     "NO_STREAM",
+    "RELEVANCE",
     "Aggregate",
     "Amount",
     "Answer",
@@ -173,6 +176,7 @@ __all__ = [
     "current_metadata",
     "diagnose",
     "export_log",
+    "highlight",
     "import_log",
     "log_adopt",
     "log_restored",

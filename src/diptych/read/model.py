@@ -8,22 +8,28 @@ their pointer and their position are read in one snapshot.
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from functools import partial
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from diptych.codec import check
 from diptych.errors import InvalidQuery, Malformed
-from diptych.read.filters import conditions
+from diptych.read.filters import Condition, conditions
 from diptych.read.order import order_of
 from diptych.read.page import Cursor, PaginatedResult, digest_of
 from diptych.read.question import Columns, Question
+from diptych.read.ranked import ranked
+from diptych.read.ranking import highlighted
+from diptych.read.search import Asked
 from diptych.read.shape import POSITION, Shape
 
 Row = TypeVar("Row")
 PAGES, PAGE_SIZES = range(1, 1_000_000_001), range(1, 101)
 BATCH_ROWS = 500
+Part: TypeAlias = tuple[list[list[Any]], tuple[Any, ...] | None]
+"""The values of some rows, and the place of the last in the order if there is more behind it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +90,7 @@ class ReadModel(Generic[Row]):
         page_size: int = 20,
         cursor: str | None = None,
         total: bool = True,
+        highlight: bool = False,
     ) -> PaginatedResult[Row]:
         """
         A page of the rows that match, newest first unless ordered otherwise.
@@ -95,11 +102,13 @@ class ReadModel(Generic[Row]):
                 None searches nothing, and a text without a word finds nothing.
             order_by: A key or indexed column, with "-" before it for descending, or several of them;
                 nulls come last. Rows of equal values stand in the order of the positions that made them.
+                `RELEVANCE` ranks what a search finds, the newest 1,000 of it.
             page: 1 is the first, 1,000,000,000 the last that may be asked for.
             page_size: 1 to 100.
             cursor: From the page before: goes on behind it, without counting; *page* then doesn't matter.
                 A walk by cursor meets every row once that has its place in the order all the while.
             total: Whether to count what matches, which takes longer the more there is.
+            highlight: Whether to show, as HTML, where in its searched columns each row has what was searched.
 
         Raises:
             NotStorable: A value to filter by, or a search, that no column can hold.
@@ -115,10 +124,12 @@ class ReadModel(Generic[Row]):
             columns = self._columns_of(at)
             counted = await _count(at, columns, question) if total and after is None else None
             offset = 0 if after else (page - 1) * page_size
-            found = await _all(at, columns, columns.rows(question, after, limit=page_size + 1, offset=offset))
-        items = [columns.row(values) for values in found[:page_size]]
-        next_cursor = self._cursor(digest, question, found[page_size - 1]) if len(found) > page_size else None
-        return PaginatedResult(items, counted, page, page_size, next_cursor)
+            get = self._ranked if question.order.is_by_relevance else self._sorted
+            found, end = await get(at, columns, question, after, slice(offset, offset + page_size))
+        items: list[Row] = [columns.row(values) for values in found]
+        next_cursor = None if end is None else Cursor(digest, end).encode(self._source.secret)
+        snippets = [self._snippets(row, search) for row in items] if highlight and search is not None else None
+        return PaginatedResult(items, counted, page, page_size, next_cursor, snippets)
 
     async def stream(
         self,
@@ -133,6 +144,8 @@ class ReadModel(Generic[Row]):
         No snapshot stays open meanwhile: it is a walk by cursor, and promises what that does.
         """
         question = self._question(where, search, order_by)
+        if question.order.is_by_relevance:
+            raise InvalidQuery("a stream has no order by relevance, which ranks no more than a part: name a column")
         after: tuple[Any, ...] | None = None
         while True:
             async with self.snapshot() as at:
@@ -161,7 +174,39 @@ class ReadModel(Generic[Row]):
         check(search, "the search")
         if search is not None and not shape.searched:
             raise InvalidQuery(f"{self._source.name} has no searched columns: mark one as Searched[str]")
-        return Question(conditions(shape, where), search, order_of(shape, order_by))
+        order = order_of(shape, order_by)
+        if order.is_by_relevance and search is None:
+            raise InvalidQuery("no search to be relevant for: give one, or name a column to sort by")
+        return Question(conditions(shape, where), search, order)
+
+    async def _sorted(
+        self, at: Snapshot, columns: Columns, question: Question, after: Sequence[Any] | None, part: slice
+    ) -> Part:
+        size = part.stop - part.start
+        found = await _all(at, columns, columns.rows(question, after, limit=size + 1, offset=part.start))
+        return found[:size], self._place(question, found[size - 1]) if len(found) > size else None
+
+    async def _ranked(
+        self, at: Snapshot, columns: Columns, question: Question, after: Sequence[Any] | None, part: slice
+    ) -> Part:
+        best, newest = await ranked(partial(_fetch, at), columns, question, after)
+        wanted = best[part]
+        if not wanted:
+            return [], None
+        by_key = Condition(self._source.shape.key.name, "IN", tuple(each.key for each in wanted))
+        asked = Question((by_key,), None, question.order)
+        number = {each.key: place for place, each in enumerate(wanted)}
+        key = self._source.shape.names.index(by_key.column)
+        found = await _all(at, columns, columns.rows(asked, None, limit=len(wanted)))
+        found.sort(key=lambda values: number[values[key]])
+        last = wanted[-1]
+        return found, (newest, last.score, last.position, last.key) if len(best) > part.stop else None
+
+    def _snippets(self, row: Any, search: str) -> dict[str, str]:
+        """Where in its texts a row has what was searched."""
+        shape, asked = self._source.shape, Asked.of(search)
+        texts = {name: shape.value(row, name) or "" for name in shape.searched}
+        return {name: shown for name, text in texts.items() if (shown := highlighted(text, asked)) is not None}
 
     def _columns_of(self, at: Snapshot) -> Columns:
         if at.table.name not in self._columns:
@@ -173,16 +218,15 @@ class ReadModel(Generic[Row]):
         names = (*self._source.shape.names, POSITION)
         return tuple(values[names.index(sort.column)] for sort in question.order.sorts)
 
-    def _cursor(self, digest: str, question: Question, values: Sequence[Any]) -> str:
-        return Cursor(digest, self._place(question, values)).encode(self._source.secret)
-
     def _after(self, cursor: str, digest: str, question: Question) -> tuple[Any, ...]:
         """The place that a cursor names, in the types of the columns."""
         decoded = Cursor.decode(cursor, self._source.secret)
         decoded.check(digest)
-        sorts = question.order.sorts
+        names = [sort.column for sort in question.order.sorts]
+        if question.order.is_by_relevance:
+            names = [POSITION, POSITION, *names]  # the newest of all, the score, then how ties are broken
         try:
-            return tuple(self._typed(sort.column, value) for sort, value in zip(sorts, decoded.values, strict=True))
+            return tuple(self._typed(name, value) for name, value in zip(names, decoded.values, strict=True))
         except ValueError as error:
             raise Malformed("cursor", "its values are of other types than the columns are now") from error
 
@@ -203,5 +247,9 @@ async def _count(at: Snapshot, columns: Columns, question: Question) -> int:
 
 
 async def _all(at: Snapshot, columns: Columns, statement: tuple[str, tuple[Any, ...]]) -> list[list[Any]]:
+    return [columns.values(row) for row in await _fetch(at, statement)]
+
+
+async def _fetch(at: Snapshot, statement: tuple[str, tuple[Any, ...]]) -> Sequence[Sequence[Any]]:
     text, parameters = statement
-    return [columns.values(row) for row in await at.conn.exec_driver_sql(text, parameters)]
+    return (await at.conn.exec_driver_sql(text, parameters)).all()

@@ -12,6 +12,8 @@ from diptych.errors import InvalidQuery
 from diptych.read.shape import POSITION, Shape
 
 MAX_COLUMNS = 4
+RELEVANCE = "_relevance"
+"""What best answers the search comes first; no column has such a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,11 @@ class Order:
     asked: tuple[str, ...]
     sorts: tuple[Sort, ...]
 
+    @property
+    def is_by_relevance(self) -> bool:
+        """Whether rows are ranked by how well they answer a search; then `sorts` says how ties are broken."""
+        return self.asked == (RELEVANCE,)
+
 
 def order_of(shape: Shape, order_by: str | Sequence[str] | None) -> Order:
     """
@@ -38,6 +45,8 @@ def order_of(shape: Shape, order_by: str | Sequence[str] | None) -> Order:
     Raises:
         InvalidQuery: A column that isn't listed or is named twice, or too many of them.
     """
+    if order_by == RELEVANCE:
+        return Order((RELEVANCE,), order_of(shape, None).sorts)
     asked = (order_by,) if isinstance(order_by, str) else tuple(order_by or ())
     sorts = [_sort(shape, each) for each in asked]
     names = [sort.column for sort in sorts]

@@ -27,6 +27,7 @@ class PaginatedResult(Generic[T]):
         total: How many there are in all; None where they weren't counted.
         page: 1 is the first; the page asked for, also behind the end.
         next_cursor: Leads to the next page without counting past what was seen; None on the last.
+        highlights: For each item, snippets of its searched columns as HTML, where they were asked for.
     """
 
     items: list[T]
@@ -34,6 +35,7 @@ class PaginatedResult(Generic[T]):
     page: int
     page_size: int
     next_cursor: str | None = None
+    highlights: list[dict[str, str]] | None = None
 
     @property
     def total_pages(self) -> int | None:

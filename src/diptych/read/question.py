@@ -14,6 +14,7 @@ from sqlalchemy import Dialect, Table
 
 from diptych.read.filters import Condition
 from diptych.read.order import Order, Sort
+from diptych.read.ranking import WEIGHED
 from diptych.read.search import fts5, tsquery
 from diptych.read.shape import POSITION, ROW, WORDS, Shape
 from diptych.read.statements import bind_of, result_of
@@ -81,6 +82,16 @@ class Columns:
         """The row of these values."""
         return self.shape.row(values[:-1])
 
+    def key(self, value: Any) -> Any:
+        """A key as the driver gave it, as a value of the row."""
+        result = self._results[self.shape.names.index(self.shape.key.name)]
+        return result(value) if result else value
+
+    def comparable(self, key: Any) -> Any:
+        """A key in a form that compares here as it does in the database."""
+        bind = self.binds[self.shape.key.name]
+        return bind(key) if bind else key
+
     # The statements
 
     def by_key(self, key: Any) -> tuple[str, tuple[Any, ...]]:
@@ -113,6 +124,22 @@ class Columns:
             parts.append(f"SELECT * FROM ({part}{last}) AS s{number}")
         found = f"SELECT {self.read} FROM ({' UNION ALL '.join(parts)}) AS found"
         return f"{found} ORDER BY _stretch, {self._order(question.order.sorts)}{last}", tuple(statement.parameters)
+
+    def candidates(self, question: Question, newest: int | None, limit: int) -> tuple[str, tuple[Any, ...]]:
+        """
+        What is to be ranked: keys, positions and the beginnings of searched texts of the newest rows that match.
+
+        Args:
+            newest: None for all; else nothing of a later position.
+        """
+        statement, key = Statement(self), self.names[self.shape.key.name]
+        conditions = self._matching(statement, question)
+        if newest is not None:
+            conditions.append(f"{self.names[POSITION]} <= {statement.plain(newest)}")
+        texts = [f"substr({self.names[name]}, 1, {WEIGHED})" for name in self.shape.searched]
+        text = f"SELECT {', '.join([key, self.names[POSITION], *texts])} FROM {self.table}{_where(conditions)}"
+        text += f" ORDER BY {self._order(question.order.sorts)} LIMIT {statement.plain(limit)}"
+        return text, tuple(statement.parameters)
 
     # Their parts
 

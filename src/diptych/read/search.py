@@ -8,7 +8,9 @@ user types never reaches the query language: only words of that form do.
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 
 MAX_WORD = 255  # a longer one is known by its beginning
 LAST_PLACE = 16_383  # as far as PostgreSQL counts
@@ -23,9 +25,7 @@ def words(text: str) -> list[str]:
     """The words of a text, folded: "Queso Cabrálés" gives queso and cabrales."""
     if text.isascii():
         return _short(text.lower().translate(_BETWEEN_WORDS).split())
-    decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
-    text = "".join(character for character in decomposed if not unicodedata.combining(character))
-    return _short(_WORD.findall(text.lower()))
+    return _short(_WORD.findall(folded(text)))
 
 
 def _short(found: list[str]) -> list[str]:
@@ -41,6 +41,55 @@ def terms(query: str) -> list[list[str]]:
 def ends_open(query: str) -> bool:
     """Whether the last term may be continued: it isn't closed by a quote."""
     return not query.rstrip().endswith('"')
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The terms of a search, each as its words, and whether the last may go on."""
+
+    terms: list[list[str]]
+    is_open: bool
+
+    @staticmethod
+    def of(query: str) -> "Asked":
+        """What a query asks for."""
+        return Asked(terms(query), ends_open(query))
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A word, folded, and the characters of the text that it stands at."""
+
+    word: str
+    start: int
+    end: int
+
+
+def words_with_places(text: str) -> Iterator[Place]:
+    """The words of a text, as `words` gives them, each with its place."""
+    letters = [(each, at) for at, character in enumerate(text) for each in _folded(character)]
+    for found in _WORD.finditer("".join(each for each, _ in letters)):
+        start, end = letters[found.start()][1], letters[found.end() - 1][1] + 1
+        while end < len(text) and unicodedata.combining(text[end]):  # marks go with the letter before them
+            end += 1
+        yield Place(found.group()[:MAX_WORD], start, end)
+
+
+def words_of(texts: Sequence[str]) -> list[str]:
+    """The words of several texts, so that no phrase begins in one and ends in the next."""
+    found = words(texts[0]) if texts else []
+    for text in texts[1:]:
+        found += [BETWEEN_TEXTS, *words(text)]
+    return found
+
+
+def folded(text: str) -> str:
+    """A text in compatibility forms, without case and marks."""
+    decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+    return "".join(character for character in decomposed if not unicodedata.combining(character)).lower()
+
+
+_folded = lru_cache(maxsize=4096)(folded)  # of one character
 
 
 def fts5(query: str) -> str | None:

@@ -14,7 +14,7 @@ from sqlalchemy import Column, Dialect, MetaData, Table, bindparam, func, select
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from diptych.read.search import BETWEEN_TEXTS, tsvector, words
+from diptych.read.search import tsvector, words_of
 from diptych.read.shape import POSITION, WORDS, Shape
 
 Processor = Callable[[Any], Any] | None
@@ -97,7 +97,7 @@ class _Compiled(ABC):
             values[number] = bind(values[number])
         values.append(position)
         if self._shape.searched:
-            values.append(self.searched(_words_of(self._texts(row))))
+            values.append(self.searched(words_of(self._texts(row))))
         return tuple(values)
 
     def row(self, values: Sequence[Any]) -> tuple[Any, int]:
@@ -177,14 +177,6 @@ class _OnPostgres(_Compiled):
 
     def searched(self, found: Sequence[str]) -> str:
         return tsvector(found)
-
-
-def _words_of(texts: Sequence[str]) -> list[str]:
-    """The words of several texts, so that no phrase begins in one and ends in the next."""
-    found = words(texts[0]) if texts else []
-    for text in texts[1:]:
-        found += [BETWEEN_TEXTS, *words(text)]
-    return found
 
 
 def _read(shape: Shape, table: Table) -> list[Column[Any]]:

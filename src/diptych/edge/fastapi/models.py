@@ -82,6 +82,7 @@ def output_model(result: Any) -> Any:
         "page_size": (int, ...),
         "total_pages": (int | None, ...),
         "next_cursor": (str | None, ...),
+        "highlights": (list[dict[str, str]], Field(default_factory=list)),
     }
     return create_model(f"Page_{getattr(row, '__name__', 'row')}", **members)
 
@@ -90,6 +91,7 @@ def output(result: Any) -> Any:
     """A result as it is encoded."""
     if not isinstance(result, PaginatedResult):
         return result
+    shown = {} if result.highlights is None else {"highlights": result.highlights}
     return {
         "items": result.items,
         "total": result.total,
@@ -97,6 +99,7 @@ def output(result: Any) -> Any:
         "page_size": result.page_size,
         "total_pages": result.total_pages,
         "next_cursor": result.next_cursor,
+        **shown,
     }
 
 

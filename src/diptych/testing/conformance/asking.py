@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from diptych.errors import InvalidQuery, Malformed, NotStorable
-from diptych.read.order import order_of
+from diptych.read.order import RELEVANCE, order_of
 from diptych.read.page import Cursor, digest_of
 from diptych.read.question import Question
 from diptych.testing.conformance.things import FULL, SHAPE, Colour, Count, Thing, Things, ThingsCase, thing
@@ -264,6 +264,55 @@ class Searching(ThingsCase):
         assert await ids("name:queso OR *") == []
         assert await ids("'; DROP TABLE things_v1; --") == []
         assert await ids(" ") == []
+
+    async def test_what_answers_best_comes_first_and_the_newest_of_the_same(self, things: Things) -> None:
+        await things.put(
+            thing("begun", "lamps"),
+            thing("long", "lamp " + " ".join("abcdefgh"), note=" ".join("ijklmnop")),
+            thing("old", "lamp"),
+            thing("new", "Lämp"),
+            thing("twice", "lamp", note="lamp"),
+            thing("none", "oak table"),
+        )
+
+        page = await things.model.page(search="lamp", order_by=RELEVANCE)
+
+        assert [row.id for row in page.items] == ["twice", "new", "old", "begun", "long"]
+        assert page.total == 5
+        assert (await things.model.page(search="", order_by=RELEVANCE)).items == []
+        with pytest.raises(InvalidQuery, match="no search"):
+            await things.model.page(order_by=RELEVANCE)
+        with pytest.raises(InvalidQuery, match="no order by relevance"):
+            await anext(things.model.stream(search="lamp", order_by=RELEVANCE))
+
+    async def test_a_walk_by_relevance_meets_once_what_stays(self, things: Things) -> None:
+        await things.put(*(thing(str(n), "lamp " * (n % 5 + 1), note="oak " * (n % 7)) for n in range(60)))
+        whole = await things.model.page(search="lamp", order_by=RELEVANCE, page_size=100)
+
+        walked, made = list[str](), 60
+        page = await things.model.page(search="lamp", order_by=RELEVANCE, page_size=7)
+        while True:
+            walked += [row.id for row in page.items]
+            if page.next_cursor is None:
+                break
+            await things.put(thing(f"later {made}", "lamp lamp lamp"), position=(made := made + 1))
+            page = await things.model.page(search="lamp", order_by=RELEVANCE, page_size=7, cursor=page.next_cursor)
+
+        assert walked == [row.id for row in whole.items]
+        second = await things.model.page(search="lamp oak", order_by=RELEVANCE, page=2, page_size=10, total=False)
+        assert len(second.items) == 10
+
+    async def test_a_page_shows_where_each_row_has_what_was_searched(self, things: Things) -> None:
+        await things.put(thing("a", "Queso <Cabráles>", note="Oviedo, queso"), thing("b", "cabs & quesos"))
+
+        page = await things.model.page(search='queso "cab', highlight=True)
+        by_id = dict(zip([row.id for row in page.items], page.highlights or [], strict=True))
+
+        assert by_id == {
+            "a": {"name": "<mark>Queso</mark> &lt;<mark>Cabráles</mark>&gt;", "note": "Oviedo, <mark>queso</mark>"}
+        }
+        assert (await things.model.page(search="queso")).highlights is None
+        assert (await things.model.page(highlight=True)).highlights is None
 
     async def test_search_follows_changed_and_deleted_rows(self, things: Things) -> None:
         await things.put(thing("a", "steel lamp"), thing("b", "oak table"))
