@@ -6,6 +6,7 @@ from typing import Any
 
 from diptych.edge.fastapi.commands import STATUS_PATH
 from diptych.edge.fastapi.conditions import IF_MATCH, IF_NONE_MATCH
+from diptych.edge.fastapi.exports import described_exports
 from diptych.edge.fastapi.positions import POSITION
 from diptych.edge.fastapi.preferences import APPLIED, PREFER
 from diptych.edge.fastapi.problems import MEDIA_TYPE, ProblemModel
@@ -54,6 +55,9 @@ def described_responses(
     sent = dict(SENT_BY_COMMANDS if is_command else SENT_BY_QUERIES)
     if is_versioned and not is_command:
         sent["ETag"] = "The version of the row."
+    exported = {} if is_command else described_exports(endpoint.message)
+    if exported:
+        sent |= {"Link": "The pages around this one, where it is a page.", "Vary": "Accept"}
     if endpoint.location is not None:
         sent["Location"] = "What was made; the position in it is waited for."
     described = {400: "Malformed", 404: "Not found", 422: "Not the shape that is asked for", 503: "Not now"}
@@ -65,7 +69,7 @@ def described_responses(
     if endpoint.insist:
         described[428] = "The request must say which version it means"
     answers: dict[int | str, dict[str, Any]] = {
-        endpoint.status: {"headers": _headers(sent), "links": links},
+        endpoint.status: {"headers": _headers(sent), "links": links, **exported},
         **described_problems(described),
     }
     if is_command:

@@ -3,6 +3,7 @@ Answer queries: no earlier than what the client has seen, and only what it doesn
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from fastapi import Request, Response
@@ -11,12 +12,15 @@ from diptych.context import acting
 from diptych.edge.fastapi.answers import json_response
 from diptych.edge.fastapi.commands import Values
 from diptych.edge.fastapi.conditions import condition_of, etag_of, is_known
-from diptych.edge.fastapi.models import has_version, output, result_type
+from diptych.edge.fastapi.exports import Export, form_asked
+from diptych.edge.fastapi.models import has_version, output, own_fields, result_type
+from diptych.edge.fastapi.paging import CURSOR, links_of
 from diptych.edge.fastapi.positions import POSITION, position_of
 from diptych.edge.fastapi.preferences import preferences_of
 from diptych.edge.fastapi.settings import Endpoint, Settings, running_of
 from diptych.errors import NotFound
 from diptych.read.consistency import Answer
+from diptych.read.page import PaginatedResult
 
 STALE = "Diptych-Stale"
 # An answer is for its asker and this moment; who keeps it asks again, and may be told that it still holds.
@@ -29,6 +33,7 @@ class QueryAnswers:
     def __init__(self, endpoint: Endpoint, settings: Settings) -> None:
         self._endpoint, self._settings = endpoint, settings
         self._is_versioned = has_version(result_type(endpoint.message))
+        self._export, self._fields = Export.of(endpoint.message), own_fields(endpoint.message)
 
     async def __call__(self, request: Request, values: Values, in_path: Mapping[str, Any]) -> Response:
         """Hand a query of these values to its bus."""
@@ -39,6 +44,9 @@ class QueryAnswers:
         )
         after = position_of(request, running.event_store.identity)
         wait_s = preferences.waiting(self._settings.wait_s, longest_wait_s)
+        media_type = form_asked(request) if self._export is not None else None
+        if self._export is not None and media_type is not None:
+            values = self._export.whole(values)
         query: Any = self._endpoint.message(**values)
         with acting(actor=self._settings.principal(request)):
             found: Answer[Any] = await running.ask(query, after=after, timeout_s=wait_s)
@@ -48,9 +56,20 @@ class QueryAnswers:
         headers |= {POSITION: found.token} if found.token else {}
         if found.stale and found.reason:
             headers[STALE] = found.reason
+        headers |= {"Vary": "Accept"} if self._export is not None else {}
+        if self._export is not None and media_type is not None:
+            return self._export.response(media_type, found.data, partial(self._behind, request, values), headers)
+        if isinstance(found.data, PaginatedResult):
+            headers |= links_of(request, found.data, self._fields)
         if self._is_versioned:
             return self._versioned(request, found.data, headers)
         return json_response(output(found.data), self._endpoint.status, headers)
+
+    async def _behind(self, request: Request, values: Values, cursor: str) -> Any:
+        """The page behind a cursor, of a result that is sent as a whole."""
+        query: Any = self._endpoint.message(**{**values, CURSOR: cursor})
+        with acting(actor=self._settings.principal(request)):
+            return (await running_of(request).ask(query)).data
 
     def _versioned(self, request: Request, row: Any, headers: dict[str, str]) -> Response:
         """A row with its version as a tag; nothing but the tag for a client that has that version."""
