@@ -15,8 +15,8 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
     """Start a Python program as a server; it ends with the test."""
     started: list[Served] = []
 
-    def start(*command: str) -> Served:
-        server = Served(list(command), tmp_path)
+    def start(*command: str, **variables: str) -> Served:
+        server = Served(list(command), tmp_path, **variables)
         started.append(server)
         server.start()
         return server

@@ -20,20 +20,21 @@ TO_STOP_S = 30.0
 
 
 class Served:
-    """A program that listens on a port of its own; its files are under *folder*."""
+    """A program that listens on a port of its own, {port} in its command; its files are under *folder*."""
 
-    def __init__(self, command: list[str], folder: Path) -> None:
+    def __init__(self, command: list[str], folder: Path, **variables: str) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self.folder = folder
-        self._command = command
+        self._command = [part.format(port=self.port) for part in command]
+        self._variables = {"PORT": str(self.port), **variables}
 
     def start(self) -> None:
         """Start it and wait until it is ready."""
         self.process = subprocess.Popen(
-            [sys.executable, *self._command], cwd=self.folder, env=environment(PORT=str(self.port))
+            [sys.executable, *self._command], cwd=self.folder, env=environment(**self._variables)
         )
         deadline = time.monotonic() + TO_START_S
         while not self._is_ready():

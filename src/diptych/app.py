@@ -4,17 +4,18 @@ Hang both panels on one log: an application, and what runs while it is open.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any, TypeVar, get_args, get_origin
 
-from diptych.errors import BadDatabase, BadProjection, NoHandler, Unavailable
+from diptych.errors import BadDatabase, BadProjection, NoHandler, ReadSideOnly, Unavailable
 from diptych.event import Event
 from diptych.generics import arguments_of, members_of
 from diptych.handlers import MISSING
 from diptych.log import EventStore, open_store
 from diptych.message import Message
-from diptych.read.consistency import Answer, ConsistentQueryHandler, ask, check_token
+from diptych.read.absent import NONE, followed, is_absent, without_log
+from diptych.read.consistency import Answer, ConsistentQueryHandler, ask, check_token, log_of
 from diptych.read.database import ReadDatabase, open_read_db
 from diptych.read.follower import REPAIR
 from diptych.read.live import Live
@@ -25,9 +26,10 @@ from diptych.read.synchronizer import ReadModelSynchronizer
 from diptych.read.view import Gate, ServedTable, Views
 from diptych.read.wait import REWOUND
 from diptych.store.location import names_same_file
+from diptych.store.port import LogIdentity
 from diptych.token import Token
 from diptych.write.aggregate import Aggregate
-from diptych.write.bus import CommandBus
+from diptych.write.bus import CommandBus, NoCommands
 from diptych.write.command import Command, Receipt
 from diptych.write.condition import Condition
 from diptych.write.decider import Decider, Decisions, decided_by
@@ -107,15 +109,22 @@ class Diptych:
 
     @asynccontextmanager
     async def open(
-        self, log: str = LOG_URL, read: str = READ_URL, *, provide: Mapping[Any, object] | None = None
+        self,
+        log: str = LOG_URL,
+        read: str = READ_URL,
+        *,
+        provide: Mapping[Any, object] | None = None,
+        runner: bool = True,
     ) -> AsyncIterator["Running"]:
         """
         Open both databases and keep the read models in step for as long as the block runs.
 
         Args:
-            log: URL of the log; see `open_store`.
+            log: URL of the log; see `open_store`. "none" opens the read side alone: it answers queries and waits
+                for positions, refuses commands (`ReadSideOnly`), and leaves the read models to other processes.
             read: URL of the read database; see `open_read_db`.
             provide: More dependencies, such as those made by a lifespan of one's own.
+            runner: Whether this process keeps read models in step, alone or together with others.
 
         Raises:
             BadDatabase: A database can't be opened as it is, or both are one file.
@@ -124,21 +133,19 @@ class Diptych:
         """
         if names_same_file(log, read):
             raise BadDatabase(f"the log and the read models are both to be in {log}: give each a file of its own")
-        async with (
-            open_store(log, self.events) as event_store,
-            open_read_db(read, cursor_key=self._cursor_key) as read_db,
-        ):
-            running = Running(self, event_store, read_db, self.provide | dict(provide or {}))
+        has_log = log != NONE
+        opening = open_store(log, self.events) if has_log else nullcontext()
+        async with opening as opened, open_read_db(read, cursor_key=self._cursor_key) as read_db:
+            event_store = opened or without_log(read_db, self.events)
+            given = self.provide | dict(provide or {})
+            running = Running(self, event_store, read_db, given, follow=runner and has_log)
             await running.synchronizer.check()
-            following = asyncio.create_task(running.synchronizer.run(), name="diptych-synchronizer")
-            following.add_done_callback(running.followed)
-            try:
-                yield running
-            finally:
-                running.stopping = True
-                await asyncio.gather(*(finish() for finish in running.before_close), return_exceptions=True)
-                running.synchronizer.stop()
-                await _finish(following)
+            async with running.following():
+                try:
+                    yield running
+                finally:
+                    running.stopping = True
+                    await asyncio.gather(*(finish() for finish in running.before_close), return_exceptions=True)
 
 
 class Running:
@@ -151,12 +158,20 @@ class Running:
     """
 
     def __init__(
-        self, app: Diptych, event_store: EventStore, read_db: ReadDatabase, provide: Mapping[Any, object]
+        self,
+        app: Diptych,
+        event_store: EventStore,
+        read_db: ReadDatabase,
+        provide: Mapping[Any, object],
+        *,
+        follow: bool = True,
     ) -> None:
         self.event_store: EventStore = event_store
         self.read_db: ReadDatabase = read_db
         self.projections: Sequence[AnyProjection] = app.projections
-        self.synchronizer: ReadModelSynchronizer = ReadModelSynchronizer(event_store, read_db, app.projections)
+        self.synchronizer: ReadModelSynchronizer = ReadModelSynchronizer(
+            event_store, read_db, app.projections, follow=follow
+        )
         self.stopping = False
         self.before_close: list[Callable[[], Awaitable[None]]] = []
         self._failure: BaseException | None = None
@@ -164,7 +179,9 @@ class Running:
         self.queries: QueryBus = app.queries.bind(self._resolve)
         self._provided[QueryBus] = self.queries
         self._provided[ConsistentQueryHandler] = ConsistentQueryHandler(self.queries, event_store)
-        self.commands: CommandBus = app.commands.bind(self._resolve, event_store)
+        self.commands: CommandBus = (
+            NoCommands() if is_absent(event_store) else app.commands.bind(self._resolve, event_store)
+        )
 
     async def dispatch(self, command: Command[R]) -> R:
         """Handle a command; what its handler returned. See `CommandBus.dispatch`."""
@@ -197,8 +214,7 @@ class Running:
         """
         if after is not None:
             token = Token.decode(after) if isinstance(after, str) else after
-            check_token(token, [self.event_store.identity])
-            position = token.position
+            return await self._ask_after(token, query, timeout_s)
         return await ask(self.queries, query, position=position, timeout_s=timeout_s)
 
     async def caught_up(self, timeout_s: float = 30.0) -> None:
@@ -231,7 +247,39 @@ class Running:
         stopped = [f"{status.name} is {status.state}: {status.error}" for status in statuses if status.error]
         return True, "; ".join(["ready", *stopped])
 
-    def followed(self, task: "asyncio.Task[None]") -> None:
+    def require_log(self, what: str) -> None:
+        """
+        Insist that this process has a log.
+
+        Raises:
+            ReadSideOnly: It has only the read side; *what* needs more.
+        """
+        if is_absent(self.event_store):
+            raise ReadSideOnly(what)
+
+    async def logs(self) -> Collection[LogIdentity]:
+        """The logs whose positions mean something here: its own, or those that the read models follow."""
+        return await followed(self.event_store)
+
+    @asynccontextmanager
+    async def following(self) -> AsyncIterator[None]:
+        """Keep the read models in step inside, or watch how others do."""
+        task = asyncio.create_task(self.synchronizer.run(), name="diptych-synchronizer")
+        task.add_done_callback(self._followed)
+        try:
+            yield
+        finally:
+            self.synchronizer.stop()
+            await _finish(task)
+
+    async def _ask_after(self, token: Token, query: Query[R], timeout_s: float) -> Answer[R]:
+        log = log_of(token)
+        known = await followed(self.event_store, log)
+        if known:  # else nothing is served yet, and the first build is waited for
+            check_token(token, known)
+        return await ask(self.queries, query, position=token.position, timeout_s=timeout_s, log=log)
+
+    def _followed(self, task: "asyncio.Task[None]") -> None:
         """Take note of the synchronizer's end."""
         if not task.cancelled() and (error := task.exception()) is not None:
             self._failure = error

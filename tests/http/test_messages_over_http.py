@@ -179,7 +179,7 @@ async def test_the_description_of_the_api_shows_what_is_taken_and_given(http: Fa
     text = json.dumps(description)
 
     assert set(description["paths"]["/notes"]["post"]["responses"]) == {
-        *("201", "202", "400", "404", "409", "412", "413", "415", "422", "503")
+        *("201", "202", "400", "404", "405", "409", "412", "413", "415", "422", "503")
     }
     assert set(description["components"]["schemas"]["Write"]["properties"]) == {"text", "price", "at", "tags"}
     assert description["components"]["schemas"]["Write"]["additionalProperties"] is False

@@ -38,6 +38,7 @@ def test_words_stay_as_they_are() -> None:
     assert {kind_of(error): STATUSES.get(error) for error in STATUSES if error in TOLD} == {
         "malformed": 400,
         "not-found": 404,
+        "read-side-only": 405,
         "wrong-version": 409,
         "precondition-failed": 412,
         "in-progress": 409,

@@ -1,6 +1,6 @@
 """The lines that carry a promise, each with what it is changed into and the test that must notice."""
 
-from tests.mutants import of_owners, of_postgres, of_queries
+from tests.mutants import of_owners, of_postgres, of_queries, of_waiting
 from tests.mutants.mutant import Mutant
 
 SQL = "src/diptych/read/sql/sqlite"
@@ -92,33 +92,6 @@ MUTANTS = [
         "one_moment",
     ),
     Mutant(
-        "a snapshot that is too early is not enough",
-        "P7",
-        f"{READ}/view.py",
-        "return not reached.stale or reached.reason in SETTLED",
-        "return True",
-        READ_DATABASES,
-        "follows_nothing",
-    ),
-    Mutant(
-        "an answer says that it is stale",
-        "P7",
-        f"{READ}/consistency.py",
-        "return Answer(data, worst.position, worst.stale, worst.reason, token)",
-        "return Answer(data, worst.position, False, None, token)",
-        "tests/unit/test_app.py",
-        "too_early_says_so",
-    ),
-    Mutant(
-        "nothing is called missing too early",
-        "P7",
-        f"{READ}/consistency.py",
-        "raise freshness.doubt() or missing from None",
-        "raise missing from None",
-        "tests/unit/test_app.py",
-        "called_missing",
-    ),
-    Mutant(
         "a checkpoint is a place in this log",
         "P12",
         f"{READ}/follower.py",
@@ -135,60 +108,6 @@ MUTANTS = [
         "if False:",
         READ_DATABASES,
         "built_from_another_log",
-    ),
-    Mutant(
-        "who waits is let go only when it is reached",
-        "P7",
-        f"{READ}/wait.py",
-        "if stands_still or waiter.position <= found.position",
-        "if True or waiter.position <= found.position",
-        READ_DATABASES,
-        "follows_nothing",
-    ),
-    Mutant(
-        "what is parked below a position is told",
-        "P7",
-        f"{READ}/wait.py",
-        "parked = parked_at is not None and parked_at <= wanted",
-        "parked = False",
-        READ_DATABASES,
-        "parked_below",
-    ),
-    Mutant(
-        "partitions are where the last of them is",
-        "P7",
-        f"{READ}/checkpoint.py",
-        "furthest_behind = min(",
-        "furthest_behind = max(",
-        READ_DATABASES,
-        "in_partitions",
-    ),
-    Mutant(
-        "looks are shared",
-        "P7",
-        f"{READ}/wait.py",
-        "if self._next is None:",
-        "if True:",
-        READ_DATABASES,
-        "thousand_who_wait",
-    ),
-    Mutant(
-        "a version is looked for again once the reader reads",
-        "P7",
-        f"{READ}/versions.py",
-        "return await place if there is None else there",
-        "return await place",
-        "tests/unit/read/test_versions.py",
-        "not_missed",
-    ),
-    Mutant(
-        "a token is of this log",
-        "P12",
-        f"{READ}/consistency.py",
-        "if log_of(token) not in logs:",
-        "if False:",
-        "tests/unit/test_app.py",
-        "token_of_another_log",
     ),
     Mutant(
         "a failing batch is halved",
@@ -379,5 +298,6 @@ MUTANTS = [
     ),
     *of_owners.MUTANTS,
     *of_postgres.MUTANTS,
+    *of_waiting.MUTANTS,
     *of_queries.MUTANTS,
 ]

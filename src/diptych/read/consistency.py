@@ -32,7 +32,7 @@ class Answer(Generic[R]):
     Attributes:
         position: The position it was served at; None if it read no read model.
         stale: Whether that is before the position asked for; `reason` says why:
-            "timeout", "faulted", "needs newer code", "rewound", "another log" or "no read model".
+            "timeout", "faulted", "needs newer code", "rewound", "another log", "paused", "parked" or "no read model".
         token: The position as an opaque token; "" where position is None.
     """
 

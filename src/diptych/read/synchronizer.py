@@ -16,6 +16,7 @@ from diptych.codec import EPOCH
 from diptych.errors import BadProjection, NoProjection, Unavailable
 from diptych.log import EventStore
 from diptych.read import checkpoint
+from diptych.read.absent import is_absent
 from diptych.read.checkpoint import Checkpoint, Generation, Share
 from diptych.read.database import ReadDatabase
 from diptych.read.follower import Follower, why_no_place
@@ -84,7 +85,8 @@ class ReadModelSynchronizer:
         self._projections = _by_name(projections)
         code = frozenset(f"{each.name} {each.version}" for each in self._projections.values())
         self._worker = Worker(read_db, code, owns=follow)
-        self.watcher: Watcher = Watcher(read_db, event_store.identity)
+        self._has_log = not is_absent(event_store)
+        self.watcher: Watcher = Watcher(read_db, event_store.identity if self._has_log else None)
         self._runners: dict[str, Runner] = {}
         self._unprepared: dict[str, str] = {}
         self._stop = asyncio.Event()
@@ -102,7 +104,7 @@ class ReadModelSynchronizer:
                     built = await checkpoint.plan(connection, each.of)
                     if each.served and built is not None:
                         projector(self._projections[each.of.projection], each.of).check(built)
-                    if await why_no_place(self._event_store, each):
+                    if self._has_log and await why_no_place(self._event_store, each):
                         self.watcher.distrust(each.of)
 
     async def run(self) -> None:

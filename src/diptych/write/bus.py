@@ -8,7 +8,7 @@ accepted answer and changes nothing; with another body it is refused (P5).
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, TypeVar
 
-from diptych.errors import Misuse
+from diptych.errors import Misuse, ReadSideOnly
 from diptych.handlers import Bus, Middleware, Resolve, chained
 from diptych.log import EventStore, append_ids
 from diptych.write.command import Command, Receipt
@@ -148,6 +148,35 @@ class CommandBus(Bus):
 
     def _answers_of(self, command_type: type) -> Answers:
         return Answers(command_type, self.handlers.returns(command_type))
+
+
+class NoCommands(CommandBus):
+    """Stands for the commands in a process without a log: each is refused before anything of it is run."""
+
+    async def dispatch(self, command: Command[R]) -> R:
+        """
+        Refuse a command.
+
+        Raises:
+            ReadSideOnly: Always.
+        """
+        raise ReadSideOnly(type(command).__name__)
+
+    async def execute(
+        self,
+        command: Command[R],
+        *,
+        digest: bytes | None = None,
+        condition: Condition | None = None,
+        patience_s: float | None = None,
+    ) -> Receipt[R]:
+        """
+        Refuse a command.
+
+        Raises:
+            ReadSideOnly: Always.
+        """
+        raise ReadSideOnly(type(command).__name__)
 
 
 _PLAIN = Terms()

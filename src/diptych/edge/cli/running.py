@@ -11,7 +11,9 @@ import typer
 from diptych.app import Diptych
 from diptych.edge.cli.options import LOG_URL, READ_URL, App, Json, Log, Read, application, http_application
 from diptych.edge.cli.printing import print_facts
+from diptych.errors import BadDatabase
 from diptych.log import open_store
+from diptych.read.absent import NONE
 from diptych.read.database import open_read_db
 
 
@@ -31,8 +33,10 @@ def serve(
     app: App,
     log: Log = LOG_URL,
     read: Read = READ_URL,
+    *,
     host: Annotated[str, typer.Option(help="The address to listen at.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(envvar="PORT", min=1, max=65_535, help="The port to listen at.")] = 8000,
+    runner: Annotated[bool, typer.Option(envvar="DIPTYCH_RUNNER", help="Keep read models in step as well.")] = True,
 ) -> None:
     """
     Serve the application over HTTP, with its projections, until SIGTERM or SIGINT.
@@ -42,12 +46,14 @@ def serve(
     http = http_application(app)
     from diptych.edge.fastapi.serve import serve as serve_http
 
-    os.environ |= {"DIPTYCH_LOG_URL": log, "DIPTYCH_READ_URL": read}
+    os.environ |= {"DIPTYCH_LOG_URL": log, "DIPTYCH_READ_URL": read, "DIPTYCH_RUNNER": "on" if runner else "off"}
     serve_http(http, port, host)
 
 
 def worker(app: App, log: Log = LOG_URL, read: Read = READ_URL) -> None:
     """Keep the read models in step, and serve nothing, until SIGTERM or SIGINT."""
+    if log == NONE:
+        raise BadDatabase("a worker follows the log, and 'none' is none: name its URL with --log")
     asyncio.run(_work(application(app), log, read))
 
 

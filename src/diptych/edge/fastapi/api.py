@@ -20,6 +20,7 @@ from diptych.edge.fastapi.positions import PositionCookie
 from diptych.edge.fastapi.problems import problems
 from diptych.edge.fastapi.routes import add_route, add_status_route, connect
 from diptych.edge.fastapi.settings import Endpoint, Principal, Settings
+from diptych.errors import Misuse
 from diptych.message import Message
 from diptych.read.query import QueryBus
 from diptych.write.bus import CommandBus
@@ -32,11 +33,12 @@ class Options(TypedDict, total=False):
     What `api` and `router` may be told beside the routes.
 
     Attributes:
-        log: URL of the log. Default: `DIPTYCH_LOG_URL`, else a file under ./data/.
+        log: URL of the log. Default: `DIPTYCH_LOG_URL`, else a file under ./data/. "none" serves the queries alone.
         read: URL of the read database. Default: `DIPTYCH_READ_URL`, else a file under ./data/.
         principal: Who asks; an `Idempotency-Key` belongs to one principal.
         wait_s: Seconds (2) that a read with a position may wait before it is answered as `Diptych-Stale`.
         patience_s: Seconds (10) that a repeat waits for the first of its `Idempotency-Key` before it is answered 409.
+        runner: Whether this process keeps read models in step as well. Default: `DIPTYCH_RUNNER`, on or off, else on.
     """
 
     log: str | None
@@ -44,6 +46,7 @@ class Options(TypedDict, total=False):
     principal: Principal
     wait_s: float
     patience_s: float
+    runner: bool | None
 
 
 def api(
@@ -90,7 +93,7 @@ def router(app: Diptych, routes: Routes, **options: Unpack[Options]) -> APIRoute
         BadMessage: A route that can't work.
         NoHandler: A route leads to a message that nobody handles.
     """
-    made = APIRouter(lifespan=_lifespan(app, options.get("log"), options.get("read")))
+    made = APIRouter(lifespan=_lifespan(app, options.get("log"), options.get("read"), options.get("runner")))
     settings = Settings(
         options.get("principal", lambda request: None), options.get("wait_s", 2.0), options.get("patience_s", 10.0)
     )
@@ -110,7 +113,7 @@ def router(app: Diptych, routes: Routes, **options: Unpack[Options]) -> APIRoute
 
 
 def _lifespan(
-    app: Diptych, log: str | None, read: str | None
+    app: Diptych, log: str | None, read: str | None, runner: bool | None
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(http: FastAPI) -> AsyncIterator[None]:
@@ -118,11 +121,18 @@ def _lifespan(
             log or os.environ.get("DIPTYCH_LOG_URL") or LOG_URL,
             read or os.environ.get("DIPTYCH_READ_URL") or READ_URL,
         )
-        async with app.open(*urls) as running:
+        async with app.open(*urls, runner=_runs() if runner is None else runner) as running:
             attach(http, running)
             yield
 
     return lifespan
+
+
+def _runs() -> bool:
+    given = os.environ.get("DIPTYCH_RUNNER") or "on"
+    if given not in ("on", "off"):
+        raise Misuse(f"DIPTYCH_RUNNER is {given!r}: say on or off")
+    return given == "on"
 
 
 def attach(http: FastAPI, running: Running) -> None:

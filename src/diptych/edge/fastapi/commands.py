@@ -66,6 +66,7 @@ class CommandAnswers:
 
     async def __call__(self, request: Request, values: Values, in_path: Mapping[str, Any]) -> Response:
         """Hand a command of these values to its bus."""
+        running_of(request).require_log(self._endpoint.message.__name__)
         sent = await self._sent(request, values, in_path)
         if sent.preferences.respond_async:
             return await self._later(request, sent)

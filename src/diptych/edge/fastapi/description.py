@@ -65,6 +65,7 @@ def described_responses(
         described[412] = "At another version than the request insists on"
     if is_command:
         described[409] = "A rule refused, another came first, or the same key is under way"
+        described[405] = "This server has no log, and takes no commands"
         described |= {413: "The body is too large", 415: "The body isn't said to be JSON"}
     if endpoint.insist:
         described[428] = "The request must say which version it means"

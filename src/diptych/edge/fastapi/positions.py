@@ -5,6 +5,7 @@ A browser keeps a cookie and follows links without any code of the page. The coo
 is advice: one that is malformed, or of another log, is as good as none.
 """
 
+from collections.abc import Collection
 from urllib.parse import unquote_plus
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -12,6 +13,7 @@ from starlette.requests import Request, cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from diptych.errors import Malformed
+from diptych.read.consistency import log_of
 from diptych.store.port import LogIdentity
 from diptych.token import Token
 
@@ -68,9 +70,12 @@ def linked(location: str, token: str) -> str:
     return f"{location}{'&' if '?' in location else '?'}{PARAMETER}={token}"
 
 
-def position_of(request: Request, identity: LogIdentity) -> Token | None:
+def position_of(request: Request, logs: Collection[LogIdentity]) -> Token | None:
     """
     The latest position that a request wants to see; None if it doesn't say.
+
+    Args:
+        logs: Whose positions mean something here.
 
     Raises:
         Malformed: A header or link that nobody here handed out.
@@ -78,7 +83,7 @@ def position_of(request: Request, identity: LogIdentity) -> Token | None:
     sent = [request.headers.get(POSITION), request.scope.get(_IN_LINK)]
     wanted = [Token.decode(text) for text in sent if text is not None]
     kept: Token | None = request.scope.get(_IN_COOKIE)
-    if kept is not None and (kept.log_id, kept.incarnation) == (identity.log_id, identity.incarnation):
+    if kept is not None and log_of(kept) in logs:
         wanted.append(kept)
     return max(wanted, key=lambda token: token.position, default=None)
 
@@ -107,4 +112,4 @@ def _keep(message: Message, kept: Token | None, scheme: str) -> None:
 
 
 def _same_log(one: Token, other: Token) -> bool:
-    return (one.log_id, one.incarnation) == (other.log_id, other.incarnation)
+    return log_of(one) == log_of(other)

@@ -42,7 +42,7 @@ class QueryAnswers:
             preferences_of(request),
             self._settings.longest_wait_s,
         )
-        after = position_of(request, running.event_store.identity)
+        after = position_of(request, await running.logs())
         wait_s = preferences.waiting(self._settings.wait_s, longest_wait_s)
         media_type = form_asked(request) if self._export is not None else None
         if self._export is not None and media_type is not None:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Coroutine
 from decimal import Decimal
 from hashlib import blake2b
+from http import HTTPStatus
 from typing import Any, NoReturn
 from urllib.parse import unquote
 
@@ -56,9 +57,11 @@ class MessageRoute(APIRoute):
 
     Attributes:
         allowed: The methods that its path has, on this route and others.
+        asking: Those of them that change nothing.
     """
 
     allowed: frozenset[str] = frozenset()
+    asking: frozenset[str] = frozenset()
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request; one whose method the path doesn't have is told which it has."""
@@ -88,7 +91,10 @@ class MessageRoute(APIRoute):
                     _insist_on_json(request)
                 return await handler(MessageRequest(request.scope, request.receive))
             except Exception as error:  # noqa: BLE001  # whatever application this route is put into
-                return await problem_of(request, error)
+                problem = await problem_of(request, error)
+                if problem.status_code == HTTPStatus.METHOD_NOT_ALLOWED:  # of the path, but not in this process
+                    problem.headers["Allow"] = ", ".join(sorted(self.asking))
+                return problem
 
         return handle
 

@@ -81,9 +81,9 @@ def connect(router: APIRouter) -> None:
     """Let each route know what else its path is good for."""
     routes = [route for route in router.routes if isinstance(route, MessageRoute)]
     for route in routes:
-        route.allowed = frozenset(
-            method for other in routes if other.path == route.path for method in other.methods or ()
-        )
+        here = [other for other in routes if other.path == route.path]
+        route.allowed = frozenset(method for other in here for method in other.methods or ())
+        route.asking = frozenset(method for other in here if "queries" in other.tags for method in other.methods or ())
 
 
 def _filling(answering: Answering, message_type: type[Message]) -> Callable[..., Coroutine[Any, Any, Response]]:

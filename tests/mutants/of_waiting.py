@@ -1,0 +1,108 @@
+"""Lines that carry promises about waiting, and about answers that are not silently stale."""
+
+from tests.mutants.mutant import Mutant
+
+READ, WRITE = "src/diptych/read", "src/diptych/write"
+READ_DATABASES = "tests/conformance/test_read_databases.py"
+
+MUTANTS = [
+    Mutant(
+        "a snapshot that is too early is not enough",
+        "P7",
+        f"{READ}/view.py",
+        "return not reached.stale or reached.reason in SETTLED",
+        "return True",
+        READ_DATABASES,
+        "follows_nothing",
+    ),
+    Mutant(
+        "an answer says that it is stale",
+        "P7",
+        f"{READ}/consistency.py",
+        "return Answer(data, worst.position, worst.stale, worst.reason, token)",
+        "return Answer(data, worst.position, False, None, token)",
+        "tests/unit/test_app.py",
+        "too_early_says_so",
+    ),
+    Mutant(
+        "nothing is called missing too early",
+        "P7",
+        f"{READ}/consistency.py",
+        "raise freshness.doubt() or missing from None",
+        "raise missing from None",
+        "tests/unit/test_app.py",
+        "called_missing",
+    ),
+    Mutant(
+        "who waits is let go only when it is reached",
+        "P7",
+        f"{READ}/wait.py",
+        "if stands_still or waiter.position <= found.position",
+        "if True or waiter.position <= found.position",
+        READ_DATABASES,
+        "follows_nothing",
+    ),
+    Mutant(
+        "what is parked below a position is told",
+        "P7",
+        f"{READ}/wait.py",
+        "parked = parked_at is not None and parked_at <= wanted",
+        "parked = False",
+        READ_DATABASES,
+        "parked_below",
+    ),
+    Mutant(
+        "partitions are where the last of them is",
+        "P7",
+        f"{READ}/checkpoint.py",
+        "furthest_behind = min(",
+        "furthest_behind = max(",
+        READ_DATABASES,
+        "in_partitions",
+    ),
+    Mutant(
+        "looks are shared",
+        "P7",
+        f"{READ}/wait.py",
+        "if self._next is None:",
+        "if True:",
+        READ_DATABASES,
+        "thousand_who_wait",
+    ),
+    Mutant(
+        "a version is looked for again once the reader reads",
+        "P7",
+        f"{READ}/versions.py",
+        "return await place if there is None else there",
+        "return await place",
+        "tests/unit/read/test_versions.py",
+        "not_missed",
+    ),
+    Mutant(
+        "a process without a log looks whose a token may be",
+        "P12",
+        f"{READ}/absent.py",
+        "is_new = among is not None and among not in self._followed",
+        "is_new = False",
+        "tests/examples/test_read_side_only.py",
+        "sqlite and learns_at_once",
+    ),
+    Mutant(
+        "a process without a log takes no command",
+        "P1",
+        f"{WRITE}/bus.py",
+        "        raise ReadSideOnly(type(command).__name__)\n\n    async def execute",
+        "        return await super().dispatch(command)\n\n    async def execute",
+        "tests/examples/test_read_side_only.py",
+        "sqlite and refused_without_one",
+    ),
+    Mutant(
+        "a token is of this log",
+        "P12",
+        f"{READ}/consistency.py",
+        "if log_of(token) not in logs:",
+        "if False:",
+        "tests/unit/test_app.py",
+        "token_of_another_log",
+    ),
+]
