@@ -11,7 +11,7 @@ import pytest
 from diptych.errors import BadDatabase
 from diptych.store.port import LogIdentity
 from diptych.store.sqlite import open_sqlite
-from diptych.store.sqlite.connection import connect_writer, prepare_writer
+from diptych.store.sqlite.connection import connect_reader, connect_writer, prepare_writer
 from diptych.store.sqlite.schema import APPLICATION_ID
 from diptych.testing.conformance.case import an_append, everything, to
 
@@ -147,3 +147,12 @@ async def test_no_statement_changes_an_event(log: Path, statement: str) -> None:
             connection.execute(statement)
 
         assert connection.execute("SELECT * FROM event").fetchall() == before
+
+
+def test_a_statement_is_not_prepared_again_for_each_value(tmp_path: Path) -> None:
+    """SQLite does so where a plan might depend on a value; it was a quarter of a lone append's own work."""
+    connections = [connect(str(tmp_path / "log.db")) for connect in (connect_writer, connect_reader)]
+
+    assert [connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, -1) for connection in connections] == [1, 1]
+    for connection in connections:
+        connection.close()

@@ -43,7 +43,7 @@ AWAY = (
 
 def connect_writer(path: str) -> apsw.Connection:
     """A connection that may make the file; nothing is set yet."""
-    connection = apsw.Connection(path)
+    connection = _with_stable_plans(apsw.Connection(path))
     connection.set_busy_timeout(_BUSY_MS)
     return connection
 
@@ -58,7 +58,7 @@ def prepare_writer(connection: apsw.Connection) -> None:
 
 def connect_reader(path: str) -> apsw.Connection:
     """A connection that can't write."""
-    connection = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READONLY)
+    connection = _with_stable_plans(apsw.Connection(path, flags=apsw.SQLITE_OPEN_READONLY))
     connection.set_busy_timeout(_BUSY_MS)
     return connection
 
@@ -93,6 +93,12 @@ def explain(error: Exception, path: str) -> Exception:
     if isinstance(error, apsw.Error):
         return BadDatabase(f"the log {path} can't be used as it is: {error}")
     return error
+
+
+def _with_stable_plans(connection: apsw.Connection) -> apsw.Connection:
+    # Else a statement is prepared again for each new value that its plan might depend on.
+    connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
+    return connection
 
 
 def _set(connection: apsw.Connection, name: str, value: str | int) -> None:
