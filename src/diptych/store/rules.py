@@ -130,9 +130,11 @@ def _check_expected(wanted: StreamAppend) -> None:
 def _check_names(wanted: StreamAppend) -> None:
     if not wanted.events:
         raise Misuse(f"an append names stream {wanted.stream!r} without events: leave the stream out")
-    if wanted.stream and wanted.category and all(event.type and event.id for event in wanted.events):
-        return
-    raise Misuse(f"an append to stream {wanted.stream!r} has an empty name: stream, category, type and id are text")
+    are_named = wanted.stream and wanted.category
+    for event in wanted.events:
+        are_named = are_named and event.type and event.id
+    if not are_named:
+        raise Misuse(f"an append to stream {wanted.stream!r} has an empty name: stream, category, type and id are text")
 
 
 def _met(expected: Expected, version: int) -> bool:
