@@ -3,6 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable
+from pathlib import Path
 
 import httpx
 import pytest
@@ -18,8 +19,12 @@ pytestmark = pytest.mark.timeout(600)
 ANSWERED_WITHIN_S = 40.0
 
 
-async def test_shoppers_notice_no_crash_of_the_server(cluster: Cluster, amount: Callable[..., int]) -> None:
-    http = api(app, ROUTES, log=cluster.url(), read=cluster.url())
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["in one database", "read models in a file"])
+async def test_shoppers_notice_no_crash_of_the_server(
+    cluster: Cluster, tmp_path: Path, amount: Callable[..., int], elsewhere: bool
+) -> None:
+    read = f"sqlite:///{tmp_path}/read.db" if elsewhere else cluster.url()
+    http = api(app, ROUTES, log=cluster.url(), read=read)
     shoppers = Shop("http://orders", transport=httpx.ASGITransport(http))
     async with http.router.lifespan_context(http), shoppers.open(shoppers=6) as shop:
         for _ in range(amount(short=2, long=10)):
@@ -30,7 +35,7 @@ async def test_shoppers_notice_no_crash_of_the_server(cluster: Cluster, amount: 
         await shop.more_accepted(60)
 
     assert shop.asked_again
-    async with app.open(cluster.url(), cluster.url()) as running:
+    async with app.open(cluster.url(), read) as running:
         await running.caught_up(60)
         await check_read_models(running)
         streams: dict[str, list[str]] = defaultdict(list)

@@ -47,7 +47,7 @@ async def ids_in(running: Running) -> set[str]:
 async def test_a_dump_that_is_restored_into_a_new_server_is_the_same_log(
     cluster: Cluster, others: list[Cluster]
 ) -> None:
-    await fill(cluster.url(), cluster.url(), "a", "b", "c")
+    token = await fill(cluster.url(), cluster.url(), "a", "b", "c")
     dump = cluster.folder / "dump"
     cluster.run("pg_dump", "-Fc", "-f", dump, cluster.url())
     others.append(new := Cluster(cluster.version))
@@ -69,6 +69,11 @@ async def test_a_dump_that_is_restored_into_a_new_server_is_the_same_log(
     async with app.open(new.url(), new.url()) as adopted:
         assert adopted.event_store.identity.log_id != old.event_store.identity.log_id
         await adopted.caught_up()
+        with pytest.raises(LogRewound, match="another log"):
+            await adopted.ask(SearchOrders(), after=token)
+    async with app.open(new.url(), cluster.url()) as mixed:  # the read models of the other one
+        with pytest.raises(Unavailable, match="another log"):
+            await mixed.caught_up(10)
 
 
 async def test_a_stale_standby_that_is_promoted_is_noticed_by_name_and_mended(

@@ -8,20 +8,14 @@ import pytest
 from msgspec.structs import replace
 from tests.clusters import Cluster
 from tests.faults.postgres.foreigners import CALL, foreign
-from tests.faults.tallies import Tallied
 from tests.faults.test_cancellation import cancelled_at_random
 
-from diptych import ANY, NO_STREAM, EventStore, Misuse, OutcomeUnknown, Unavailable, WrongVersion, open_store
+from diptych import ANY, NO_STREAM, Misuse, OutcomeUnknown, Unavailable, WrongVersion
 from diptych.store.port import Expect, Outcome
 from diptych.store.postgres import Limits, open_postgres
 from diptych.store.postgres.batch import lists
 from diptych.store.postgres.writer import Writer
 from diptych.testing.conformance.case import a_command, an_append, event, everything, to
-
-
-async def tally(event_store: EventStore, number: int, stream: str = "S-1") -> int:
-    events = [Tallied(name="x", number=number)]
-    return (await event_store.append_events(stream_id=stream, stream_type="S", events=events)).position
 
 
 async def test_what_a_reader_was_shown_stays_however_the_server_ends(cluster: Cluster) -> None:
@@ -104,25 +98,6 @@ async def test_who_sleeps_with_the_order_lock_is_named_and_stops_no_reader(clust
         await sleeping.commit()
         await store.append(an_append(to("Order-4")))
         assert [each.stream for each in await everything(store)] == ["Order-1", "Order-2", "Order-4"]
-
-
-async def test_transactions_left_open_elsewhere_hold_nobody_up(cluster: Cluster) -> None:
-    cluster.psql("CREATE DATABASE elsewhere")
-    async with (
-        open_store(cluster.url(), [Tallied]) as event_store,
-        foreign(cluster, "elsewhere") as idle,
-        foreign(cluster) as preparing,
-    ):
-        await idle.execute("CREATE TABLE t (a integer)")
-        await idle.transaction().start()
-        await idle.execute("INSERT INTO t VALUES (1)")
-        await preparing.execute("CREATE TABLE u (a integer)")
-        await preparing.execute("BEGIN; INSERT INTO u VALUES (1); PREPARE TRANSACTION 'forgotten'")
-
-        positions = [await tally(event_store, number) for number in range(20)]
-
-        assert [each.global_position for each in await event_store.read_all()] == positions
-        await preparing.execute("ROLLBACK PREPARED 'forgotten'")
 
 
 async def test_a_call_in_a_stricter_isolation_is_refused(cluster: Cluster) -> None:

@@ -131,6 +131,20 @@ async def test_what_a_reader_saw_and_a_crash_took_is_not_told(cluster: Cluster) 
         assert [each.stream for each in (await reading).events] == ["Order-1"]
 
 
+async def test_a_flush_whose_answer_is_lost_is_asked_for_again(cluster: Cluster, amount: Callable[..., int]) -> None:
+    """The proxy cuts when it sees that what a reader saw is durable: it looks again, and is shown it all the same."""
+    async with (
+        proxy_before(cluster.port) as proxy,
+        open_postgres(cluster.url(port=proxy.port)) as store,
+        foreign(cluster) as other,
+    ):
+        for number in range(1, amount(short=5, long=50)):
+            await other.fetch(CALL, False, 1000, *lists([an_append(to(f"Order-{number}"))]))  # not yet synced
+            proxy.cut_at = b"diptych_flush"
+            assert (await store.read(number - 1, limit=10)).through == number
+        assert proxy.cuts
+
+
 async def test_a_command_whose_answer_is_lost_is_done_once(cluster: Cluster, amount: Callable[..., int]) -> None:
     async with proxy_before(cluster.port) as proxy, open_postgres(cluster.url(port=proxy.port)) as store:
         for number in range(amount(short=20, long=200)):
