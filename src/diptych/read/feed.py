@@ -1,0 +1,194 @@
+"""
+Read the log once for all projections of a process that stand near each other, and decode each event once.
+
+    log ──► page: the types of all that are near ──► kept until the last of them has passed it
+                                                     └─► each takes its own types of it
+
+Who is far behind, or wants few of what the others want, reads on its own, by the
+index of its types. Pages that are kept are few: who is ahead waits for those behind, but
+never for one that stands still.
+"""
+
+import asyncio
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from operator import attrgetter
+from time import monotonic
+from typing import Any
+from weakref import WeakSet
+
+from diptych.codec import Codec
+from diptych.event import RecordedEvent
+from diptych.log import EventStore
+from diptych.store.port import Page, StoredEvent
+
+PAGES = 3
+NEAR = 20_000
+STANDS_STILL_S = 2.0
+SPARSE = 0.25
+_position = attrgetter("position")
+
+
+class Shared:
+    """
+    A page that several take their events from.
+
+    Attributes:
+        is_full: Whether more may follow at once.
+    """
+
+    def __init__(self, after: int, types: frozenset[str], page: Page, *, is_full: bool) -> None:
+        self.after, self.through = after, page.through
+        self.types, self.is_full = types, is_full
+        self._events = page.events
+        self._decoded: dict[int, RecordedEvent[Any]] = {}
+
+    def has(self, reader: "Reader") -> bool:
+        """Whether it has what comes next for a reader."""
+        return self.after <= reader.after < self.through and reader.types <= self.types
+
+    def awaits(self, reader: "Reader") -> bool:
+        """Whether a reader is about to want it."""
+        return self.after - NEAR <= reader.after < self.through and reader.types <= self.types and reader.is_along
+
+    def part(self, reader: "Reader", limit: int) -> tuple[Page, bool]:
+        """What a reader takes of it at most at once, and whether that is all there is."""
+        rest = self._events[bisect_right(self._events, reader.after, key=_position) :]
+        own = rest if reader.types == self.types else [event for event in rest if event.type in reader.types]
+        if self.is_full and rest:
+            reader.reads_alone = len(own) < SPARSE * len(rest)
+        if len(own) > limit:
+            return Page(own[:limit], own[limit - 1].position), False
+        return Page(own, self.through), not self.is_full
+
+    def decode(self, events: Sequence[StoredEvent], codec: Codec) -> list[RecordedEvent[Any]]:
+        """Its events as values, each made once."""
+        made = self._decoded
+        for event in events:
+            if event.position not in made:
+                made[event.position] = codec.decode(event)
+        return [made[event.position] for event in events]
+
+
+class Feed:
+    """What the readers of one log share."""
+
+    def __init__(self, event_store: EventStore) -> None:
+        self.event_store: EventStore = event_store
+        self._readers: WeakSet[Reader] = WeakSet()
+        self._shared: deque[Shared] = deque()
+        self._turns = asyncio.Lock()
+        self._moved = asyncio.Event()
+        self._connections = 0
+
+    def reader(self, types: Collection[str]) -> "Reader":
+        """A reader of events of some types; it is along until nothing refers to it any more."""
+        reader = Reader(self, frozenset(types))
+        self._readers.add(reader)
+        return reader
+
+    async def next(self, reader: "Reader", limit: int) -> Shared | Page:
+        """What has the events after a reader's position: a page that is shared, or one of its own."""
+        self._forget()
+        self._moved.set()
+        while True:
+            if (found := self._find(reader)) is not None:
+                return found
+            if not self._leads(reader):
+                return await self.event_store.page(reader.after, limit=limit, types=reader.types)
+            if len(self._shared) >= PAGES:
+                await self._wait_for_those_behind(reader)
+                continue
+            async with self._turns:
+                return self._find(reader) or await self._read(reader, limit)
+
+    async def _read(self, reader: "Reader", limit: int) -> Shared:
+        types = reader.types.union(*(each.types for each in self._with(reader)))
+        page = await self.event_store.page(reader.after, limit=limit, types=types)
+        read = Shared(reader.after, types, page, is_full=len(page.events) >= limit)
+        self._find(reader)
+        if read.through > read.after:
+            self._shared.append(read)
+        return read
+
+    def _find(self, reader: "Reader") -> Shared | None:
+        if self.event_store.store.connections != self._connections:  # a new one may lead to a server that lacks these
+            self._connections = self.event_store.store.connections
+            self._shared.clear()
+        return next((shared for shared in self._shared if shared.has(reader)), None)
+
+    def _leads(self, reader: "Reader") -> bool:
+        """Whether a reader is where the next page is to be read, and others come after it."""
+        if reader.reads_alone or (self._shared and reader.after < self._shared[-1].through):
+            return False
+        return bool(self._with(reader))
+
+    def _with(self, reader: "Reader") -> list["Reader"]:
+        """Who is about to want what comes after a reader."""
+        near = range(reader.after - NEAR, reader.after + 1)
+        others = [each for each in self._readers if each is not reader and each.after in near]
+        return [each for each in others if each.is_along or (each.is_at_head and not each.reads_alone)]
+
+    async def _wait_for_those_behind(self, reader: "Reader") -> None:
+        """Wait for somebody to move, but no longer than until all stand still."""
+        self._moved.clear()
+        idle_s = [each.idle_s for each in self._readers if each is not reader and self._shared[0].awaits(each)]
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._moved.wait(), STANDS_STILL_S - min(idle_s, default=STANDS_STILL_S) + 0.01)
+        self._forget()
+
+    def _forget(self) -> None:
+        """Let go of the pages that nobody is about to want."""
+        while self._shared and not any(self._shared[0].awaits(each) for each in self._readers):
+            self._shared.popleft()
+
+
+class Reader:
+    """
+    Who reads events of some types, from a position on.
+
+    Attributes:
+        after: Where it stands.
+        is_at_head: Whether its last page reached the head of the log.
+        reads_alone: Whether it wants so few of what others want that it finds them sooner by the index.
+    """
+
+    def __init__(self, feed: Feed, types: frozenset[str]) -> None:
+        self.types: frozenset[str] = types
+        self.after = 0
+        self.is_at_head = False
+        self.reads_alone = False
+        self._feed, self._moved_at = feed, monotonic()
+        self._from: Shared | None = None
+
+    @property
+    def idle_s(self) -> float:
+        """For how long it hasn't moved."""
+        return monotonic() - self._moved_at
+
+    @property
+    def is_along(self) -> bool:
+        """Whether others should read for it, and wait for it."""
+        return not self.reads_alone and self.idle_s < STANDS_STILL_S
+
+    async def page(self, after: int, limit: int) -> Page:
+        """Events after a position, at most *limit*, and how far this shows the log."""
+        self.after, self._moved_at = after, monotonic()
+        found = await self._feed.next(self, limit)
+        self._moved_at = monotonic()
+        if isinstance(found, Shared):
+            self._from = found
+            page, self.is_at_head = found.part(self, limit)
+            return page
+        self._from, self.is_at_head = None, len(found.events) < limit
+        self.reads_alone = self.reads_alone and not self.is_at_head  # where little comes, nobody is in the way
+        return found
+
+    def decode(self, events: Sequence[StoredEvent]) -> list[RecordedEvent[Any]]:
+        """Events of the last page as values."""
+        codec = self._feed.event_store.codec
+        if self._from is not None:
+            return self._from.decode(events, codec)
+        return [codec.decode(event) for event in events]

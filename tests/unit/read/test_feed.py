@@ -1,0 +1,243 @@
+"""The log is read once for all that stand near each other, and nobody misses or waits for anything by it."""
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator, Collection
+from random import Random
+from typing import Any
+
+import pytest
+
+from diptych import Event, EventStore, RecordedEvent, open_store
+from diptych.read import feed as feeds
+from diptych.read.feed import Feed, Reader
+from diptych.store.port import Page, StoredEvent
+
+
+class Red(Event):
+    number: int
+
+
+class Green(Event):
+    number: int
+
+
+class Blue(Event):
+    number: int
+
+
+COLOURS: list[type[Event]] = [Red, Green, Blue]
+
+
+class Counted:
+    """What was asked of a log."""
+
+    def __init__(self, event_store: EventStore, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.pages = 0
+        self.read: list[int] = []
+        self.decoded: list[int] = []
+        page, decode = event_store.page, event_store.codec.decode
+
+        async def counted_page(after: int, *, limit: int, types: Collection[str] = (), durable: bool = True) -> Page:
+            found = await page(after, limit=limit, types=types, durable=durable)
+            self.pages += 1
+            self.read += [event.position for event in found.events]
+            return found
+
+        def counted_decode(stored: StoredEvent) -> RecordedEvent[Any]:
+            self.decoded.append(stored.position)
+            return decode(stored)
+
+        monkeypatch.setattr(event_store, "page", counted_page)
+        monkeypatch.setattr(event_store.codec, "decode", counted_decode)
+
+
+@pytest.fixture
+async def event_store() -> AsyncIterator[EventStore]:
+    async with open_store("memory://", COLOURS) as event_store:
+        yield event_store
+
+
+@pytest.fixture
+def counted(event_store: EventStore, monkeypatch: pytest.MonkeyPatch) -> Counted:
+    return Counted(event_store, monkeypatch)
+
+
+async def append(event_store: EventStore, *events: Event) -> None:
+    await event_store.append_events(stream_id="s", stream_type="S", events=events)
+
+
+async def fill(event_store: EventStore, number: int) -> None:
+    await append(event_store, *(COLOURS[n % 3](number=n) for n in range(number)))  # type: ignore[call-arg]
+
+
+async def follow(reader: Reader, limit: int, *, pause: Any = None) -> list[tuple[int, str]]:
+    """Everything a reader gets, page by page, as a projection would take it."""
+    got: list[tuple[int, str]] = []
+    after = reader.after
+    while True:
+        page = await reader.page(after, limit)
+        got += [(event.global_position, event.event_type) for event in reader.decode(page.events)]
+        if page.through == after and reader.is_at_head:
+            return got
+        after = page.through
+        await (pause() if pause else asyncio.sleep(0))
+
+
+async def positions(event_store: EventStore) -> list[int]:
+    page = await event_store.store.read(0, limit=100_000)
+    return [event.position for event in page.events]
+
+
+async def wanted(event_store: EventStore, *types: str) -> list[tuple[int, str]]:
+    page = await event_store.store.read(0, limit=100_000, types=types)
+    return [(event.position, event.type) for event in page.events]
+
+
+async def test_several_readers_read_and_decode_the_log_once(event_store: EventStore, counted: Counted) -> None:
+    await fill(event_store, 300)
+    feed = Feed(event_store)
+    readers = [feed.reader(["Red", "Green"]), feed.reader(["Green", "Blue"]), feed.reader(["Red", "Green", "Blue"])]
+
+    got = await asyncio.gather(*(follow(reader, 20) for reader in readers))
+
+    assert counted.read == await positions(event_store)
+    assert sorted(counted.decoded) == counted.read
+    assert got[0] == await wanted(event_store, "Red", "Green")
+    assert got[1] == await wanted(event_store, "Green", "Blue")
+    assert got[2] == await wanted(event_store, "Red", "Green", "Blue")
+
+
+async def test_events_that_come_later_are_read_once_too(event_store: EventStore, counted: Counted) -> None:
+    feed = Feed(event_store)
+    readers = [feed.reader(["Red", "Green"]), feed.reader(["Red", "Blue"])]
+    for number in range(5):
+        await append(event_store, Red(number=number))
+        await asyncio.gather(*(follow(reader, 20) for reader in readers))
+
+    assert counted.decoded == counted.read
+    assert counted.read == await positions(event_store)
+
+
+@pytest.mark.parametrize("seed", range(15))
+async def test_nobody_misses_anything_whatever_the_others_do(
+    event_store: EventStore, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    monkeypatch.setattr(feeds, "STANDS_STILL_S", 0.05)
+    random = Random(seed)
+    await fill(event_store, 150)
+    feed = Feed(event_store)
+    chosen = [random.sample(["Red", "Green", "Blue"], random.randint(1, 3)) for _ in range(4)]
+
+    async def dawdle() -> None:
+        for _ in range(random.choice([0, 0, 1, 5, 20])):
+            await asyncio.sleep(0)
+        if random.random() < 0.1:
+            await append(event_store, random.choice(COLOURS)(number=1))  # type: ignore[call-arg]
+
+    readers = [feed.reader(types) for types in chosen]
+    for reader in readers:
+        reader.after = random.choice([0, 0, 0, 17, 60])
+    begun = [reader.after for reader in readers]
+    got = await asyncio.gather(*(follow(reader, random.randint(1, 30), pause=dawdle) for reader in readers))
+    rest = [await follow(reader, 1000) for reader in readers]
+
+    for start, types, first, last in zip(begun, chosen, got, rest, strict=True):
+        assert [*first, *last] == [each for each in await wanted(event_store, *types) if each[0] > start]
+
+
+async def test_who_is_ahead_waits_for_those_behind_so_that_little_is_kept(
+    event_store: EventStore, counted: Counted
+) -> None:
+    await fill(event_store, 400)
+    feed = Feed(event_store)
+    fast, slow = feed.reader(["Red", "Green"]), feed.reader(["Green", "Blue"])
+
+    async def slowly() -> None:
+        assert len(feed._shared) <= feeds.PAGES
+        for _ in range(50):
+            await asyncio.sleep(0)
+
+    await asyncio.gather(follow(fast, 10), follow(slow, 10, pause=slowly))
+
+    assert counted.read == await positions(event_store)
+
+
+async def test_nobody_waits_for_one_that_stands_still(
+    event_store: EventStore, counted: Counted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feeds, "STANDS_STILL_S", 0.1)
+    await fill(event_store, 300)
+    feed = Feed(event_store)
+    still, moving = feed.reader(["Red", "Green"]), feed.reader(["Green", "Blue"])
+    await still.page(0, 10)
+
+    got = await asyncio.wait_for(follow(moving, 10), 10)
+
+    assert got == await wanted(event_store, "Green", "Blue")
+    assert not feed._shared
+    assert await follow(still, 10) == await wanted(event_store, "Red", "Green")
+
+
+async def test_who_wants_little_finds_it_without_reading_what_the_others_want(
+    event_store: EventStore, counted: Counted
+) -> None:
+    await append(event_store, *(Blue(number=n) if n % 50 == 0 else Red(number=n) for n in range(2_000)))
+    feed = Feed(event_store)
+    many, few = feed.reader(["Red"]), feed.reader(["Blue"])
+    pages = 0
+
+    async def turn() -> None:
+        nonlocal pages
+        pages += 1
+
+    rare, _ = await asyncio.gather(follow(few, 50, pause=turn), follow(many, 50))
+
+    assert rare == await wanted(event_store, "Blue")
+    assert pages <= 5
+    assert few.reads_alone is False  # at the head it goes along again
+
+
+async def test_who_is_far_behind_reads_on_its_own(
+    event_store: EventStore, counted: Counted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feeds, "NEAR", 50)
+    await fill(event_store, 300)
+    feed = Feed(event_store)
+    ahead, behind = feed.reader(["Red"]), feed.reader(["Green"])
+    ahead.after = 200
+    behind.after = 0
+
+    await ahead.page(200, 10)
+
+    assert counted.read == [event[0] for event in await wanted(event_store, "Red") if event[0] > 200][:10]
+    assert not feed._shared
+
+
+async def test_pages_of_a_server_that_was_lost_are_forgotten(
+    event_store: EventStore, counted: Counted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(event_store, 30)
+    feed = Feed(event_store)
+    first, second, third = (feed.reader(["Red"]) for _ in range(3))
+    await first.page(0, 100)
+    await second.page(0, 100)
+    assert counted.pages == 1
+
+    monkeypatch.setattr(type(event_store.store), "connections", event_store.store.connections + 1)
+    await third.page(0, 100)
+
+    assert counted.pages == 2
+
+
+async def test_a_reader_that_is_gone_keeps_nothing(event_store: EventStore) -> None:
+    await fill(event_store, 30)
+    feed = Feed(event_store)
+    first, second = feed.reader(["Red", "Green"]), feed.reader(["Red", "Blue"])
+    await first.page(0, 10)
+    del second
+    gc.collect()
+
+    await follow(first, 10)
+
+    assert not feed._shared
