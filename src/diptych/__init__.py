@@ -32,6 +32,7 @@ from diptych.errors import (
     NoHandler,
     NoProjection,
     NotFound,
+    NotKept,
     NotServed,
     NotStorable,
     OutcomeUnknown,
@@ -39,6 +40,8 @@ from diptych.errors import (
     PreconditionFailed,
     QueryInCommand,
     ReadSideOnly,
+    RebuildCancelled,
+    RebuildRefused,
     Refused,
     SchemaChanged,
     TwoLogs,
@@ -61,6 +64,7 @@ from diptych.read.live import Live
 from diptych.read.model import ReadModel
 from diptych.read.order import RELEVANCE
 from diptych.read.page import PaginatedResult
+from diptych.read.progress import Progress
 from diptych.read.projection import Projection, TableProjection, Transaction, TwoRoundProjection
 from diptych.read.query import Query, QueryBus, QueryHandler
 from diptych.read.ranking import highlight
@@ -131,12 +135,14 @@ __all__ = [
     "NoHandler",
     "NoProjection",
     "NotFound",
+    "NotKept",
     "NotServed",
     "NotStorable",
     "OutcomeUnknown",
     "Overloaded",
     "PaginatedResult",
     "PreconditionFailed",
+    "Progress",
     "Projection",
     "ProjectionStatus",
     "Query",
@@ -149,6 +155,8 @@ __all__ = [
     "ReadModel",
     "ReadModelSynchronizer",
     "ReadSideOnly",
+    "RebuildCancelled",
+    "RebuildRefused",
     "Receipt",
     "RecordedEvent",
     "Refused",

@@ -12,6 +12,9 @@ Every error that Diptych raises, under one tree.
     │   ├── InvalidQuery        a filter, sort, page or search that isn't declared
     │   ├── Malformed           a token or cursor that nobody here handed out
     │   ├── ReadSideOnly        this process has no log: it answers queries alone
+    │   ├── NotKept             nothing that was served before is kept still
+    │   ├── RebuildRefused      what was built differs from what is served
+    │   ├── RebuildCancelled    somebody cancelled it
     │   └── LogRewound          the log was restored, or is another log
     ├── Unavailable         not now; the same call may succeed later
     │   ├── Overloaded          the queue is full
@@ -165,6 +168,27 @@ class ReadSideOnly(Refused):
             "ask a process that has a log"
         )
         self.what = what
+
+
+class NotKept(Refused):
+    """Nothing that was served before the last switch is kept still: build it anew with the code of then."""
+
+
+class RebuildCancelled(Refused):
+    """Somebody cancelled the rebuild; what was served stays served."""
+
+
+class RebuildRefused(Refused):
+    """What was built differs from what is served, which stays; `verification` says where."""
+
+    verification: object
+
+    def __init__(self, projection: str, verification: object) -> None:
+        super().__init__(
+            f"what was built of projection {projection!r} differs from what is served, which stays: {verification}. "
+            "Mend the code and rebuild; or, if the new rows are right, rebuild without the check"
+        )
+        self.verification = verification
 
 
 # Unavailable

@@ -1,6 +1,6 @@
 """The lines that carry a promise, each with what it is changed into and the test that must notice."""
 
-from tests.mutants import of_owners, of_postgres, of_queries, of_waiting
+from tests.mutants import of_owners, of_postgres, of_queries, of_rebuilds, of_waiting
 from tests.mutants.mutant import Mutant
 
 SQL = "src/diptych/read/sql/sqlite"
@@ -54,33 +54,6 @@ MUTANTS = [
         "event_id",
         READ_DATABASES,
         "ended_in_its_middle and not Postgres",
-    ),
-    Mutant(
-        "a first build never moves the pointer",
-        "P8",
-        f"{READ}/sql/served_first.sql",
-        "DO NOTHING",
-        "DO UPDATE SET generation = excluded.generation",
-        READ_DATABASES,
-        "only_a_switch",
-    ),
-    Mutant(
-        "a switch moves it from what is served",
-        "P8",
-        f"{READ}/sql/served_switch.sql",
-        " AND generation = :old",
-        "",
-        READ_DATABASES,
-        "only_a_switch",
-    ),
-    Mutant(
-        "what is served is never dropped",
-        "P8",
-        f"{READ}/generations.py",
-        "if served is None or served.of != of:",
-        "if True:",
-        READ_DATABASES,
-        "takes_the_pointer_back",
     ),
     Mutant(
         "a snapshot is one moment",
@@ -279,15 +252,6 @@ MUTANTS = [
         "changes_nothing",
     ),
     Mutant(
-        "what other code half built is not gone on with",
-        "P8",
-        f"{READ}/generations.py",
-        "same_code = await checkpoint.plan(connection, begun.of) == projector(projection, begun.of).plan",
-        "same_code = True",
-        READ_DATABASES,
-        "other_code_half",
-    ),
-    Mutant(
         "a file that takes the place of the read models is noticed",
         "P7",
         f"{READ}/database.py",
@@ -300,4 +264,5 @@ MUTANTS = [
     *of_postgres.MUTANTS,
     *of_waiting.MUTANTS,
     *of_queries.MUTANTS,
+    *of_rebuilds.MUTANTS,
 ]

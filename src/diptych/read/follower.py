@@ -20,6 +20,7 @@ from diptych.read import checkpoint
 from diptych.read.batch import collector_paused
 from diptych.read.checkpoint import LEASE_S, Checkpoint, Failure, FencedOut, Generation, Seen
 from diptych.read.database import ReadDatabase
+from diptych.read.feed import Feed
 from diptych.read.projection import AnyProjection, type_names
 from diptych.read.projector import Projector, projector
 from diptych.read.wait import Watcher
@@ -43,7 +44,9 @@ class Follower:
 
     Args:
         watcher: Told of every move.
-        publish: Serve this generation once it has seen what the log held when it was claimed.
+        publish: Serve this generation once it has seen what the log held when it was claimed, unless
+            another one is served: then it is only kept in step.
+        feed: What it shares with others that follow the log; None reads for itself.
     """
 
     def __init__(
@@ -55,14 +58,15 @@ class Follower:
         watcher: Watcher,
         *,
         publish: bool,
+        feed: Feed | None = None,
     ) -> None:
         self.of = of
         self.held: Checkpoint | None = None
         self.projector: Projector = projector(projection, of)
         self._event_store, self._read_db, self._watcher = event_store, read_db, watcher
-        self._types = type_names(projection)
+        self._reader = (feed or Feed(event_store)).reader(type_names(projection))
         self._publish_at: int | None = None
-        self._publish = publish
+        self._publish, self._serves = publish, False
         self._connections = 0
         self._is_at_head = False
         self._head, self._head_at = 0, 0.0
@@ -83,10 +87,13 @@ class Follower:
         """
         async with self._read_db.begin() as connection:
             self.held = await checkpoint.claim(connection, self.of, owner)
+            served = await checkpoint.served(connection, self.of.projection, self.of.version)
         if self.held is None:
             return False
         await self._stand_on_this_log(self.held)
-        self._publish_at = await self._event_store.head() if self._publish else None
+        # A switch lets whoever owns one of the two claim it anew: until then, this holds.
+        self._serves = self._publish and (served is None or served.of == self.of)
+        self._publish_at = await self._event_store.head() if self._serves else None
         return True
 
     async def read(self, limit: int) -> Page | None:
@@ -97,8 +104,8 @@ class Follower:
             LogRewound: The log became another one meanwhile, as by a fail-over.
         """
         held, self._began = self._owned(), monotonic()
-        page = await self._event_store.page(held.position, limit=limit, types=self._types)
-        self._is_at_head = len(page.events) < limit
+        page = await self._reader.page(held.position, limit)
+        self._is_at_head = self._reader.is_at_head
         if self._event_store.store.connections != self._connections:
             await self._stand_on_this_log(held)
         return page if page.through > held.position or self._is_due(page.through) else None
@@ -195,16 +202,15 @@ class Follower:
         self.held = replace(self._owned(), position=through, event_id=event_id)
         if self._is_due(through):
             self._publish_at = None
-        if self._publish and self._publish_at is None:
+        if self._serves and self._publish_at is None:
             self._watcher.moved(self.of, through)
 
     def _decoded(self, page: Page) -> Sequence[RecordedEvent[Any]]:
         with collector_paused():
-            codec = self._event_store.codec
-            events = [codec.decode(stored) for stored in page.events]
+            events = self._reader.decode(page.events)
             for event in events:
                 if isinstance(event.data, RawEvent):
-                    codec.require(event)
+                    self._event_store.codec.require(event)
             return events
 
 

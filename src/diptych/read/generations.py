@@ -7,14 +7,15 @@ the bookkeeping. Whoever makes, drops or switches generations of a projection ta
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from diptych.errors import Unavailable
 from diptych.log import EventStore
 from diptych.read import checkpoint
-from diptych.read.checkpoint import Checkpoint, Generation, new_owner
+from diptych.read.checkpoint import LEASE_S, Checkpoint, FencedOut, Generation, Paused, new_owner
 from diptych.read.database import ReadDatabase
 from diptych.read.follower import Follower, why_no_place
 from diptych.read.projection import AnyProjection
@@ -24,6 +25,7 @@ from diptych.read.tables import drop_table
 from diptych.store.port import Page
 
 SNAPSHOTS_S = 5.0
+PAUSED_S = 0.3
 _logger = logging.getLogger("diptych.projection")
 
 
@@ -42,27 +44,28 @@ async def prepare(event_store: EventStore, read_db: ReadDatabase, projection: An
     async with read_db.begin() as connection:
         await checkpoint.take_turns(connection, projection.name)
         found = await checkpoint.served(connection, projection.name, projection.version)
-        none = Generation(projection.name, projection.version, 0)
-        return found.of if found else await taken_up(connection, event_store, projection, none)
+        return found.of if found else await taken_up(connection, event_store, projection, None)
 
 
 async def taken_up(
-    connection: AsyncConnection, event_store: EventStore, projection: AnyProjection, after: Generation
+    connection: AsyncConnection, event_store: EventStore, projection: AnyProjection, served: Checkpoint | None
 ) -> Generation:
     """
-    The generation after one, as far as it was built by this very code from this log; else a new one.
+    The generation that was begun to follow the served one, as far as it was built by this very code from
+    this log; else a new one.
 
     Raises:
         Unavailable: Other code is building it.
     """
-    newest = after
-    for begun in await checkpoint.all_of(connection):
-        if not begun.of.follows(after):
+    newest = shadow_of(projection.name, projection.version)
+    for each in await checkpoint.all_of(connection):
+        if not each.of.follows(newest):
             continue
-        if await _may_go_on(connection, event_store, projection, begun):
-            return begun.of
-        await remove_unowned(connection, begun.of, "built")
-        newest = begun.of
+        newest = each.of
+        if each.kept_until is None and (served is None or each.of.follows(served.of)):
+            if await _may_go_on(connection, event_store, projection, each):
+                return each.of
+            await remove_unowned(connection, each.of, "built")
     new = projector(projection, newest.next())
     await make(connection, event_store, new)
     return new.of
@@ -97,23 +100,59 @@ async def drop(read_db: ReadDatabase, of: Generation) -> None:
             await _remove(connection, of)
 
 
-async def drop_before(read_db: ReadDatabase, projection: AnyProjection, kept: Generation) -> None:
-    """Remove every earlier generation of a version; a later one is somebody's next."""
-    if not await read_db.snapshots_end(SNAPSHOTS_S):
-        _logger.warning("what %s served before is still read: its tables stay until the next rebuild", projection.name)
-        return
+async def tidy(read_db: ReadDatabase, projection: AnyProjection) -> None:
+    """Remove what was served before and isn't kept any more; of several that are kept, the newest stays."""
     async with read_db.snapshot() as connection:
-        every = [each.of for each in await checkpoint.all_of(connection)]
-    for of in every:
-        if kept.follows(of) and of != shadow_of(of.projection, of.version):
-            await drop(read_db, of)
+        found = of_no_use(await checkpoint.all_of(connection), projection, await checkpoint.now(connection))
+    if not found:
+        return
+    if not await read_db.snapshots_end(SNAPSHOTS_S):
+        _logger.warning("what %s served before is still read: its tables stay until later", projection.name)
+        return
+    for of in found:
+        await drop(read_db, of)
+
+
+def to_keep(rows: Iterable[Checkpoint], projection: AnyProjection, now: int) -> list[Generation]:
+    """The generations of a projection to keep in step: the served one, and what was served before, if it is kept."""
+    mine = [each for each in rows if _is_of(each, projection)]
+    kept = newest_kept(mine, projection, now)
+    return list(dict.fromkeys(each.of for each in mine if each.served or each == kept))
+
+
+def of_no_use(rows: Iterable[Checkpoint], projection: AnyProjection, now: int) -> set[Generation]:
+    """The generations of a projection that were served once, and are neither served nor kept any more."""
+    rows = list(rows)
+    kept = newest_kept(rows, projection, now)
+    served = next((each.of for each in rows if each.served and _is_of(each, projection)), None)
+    return {
+        each.of
+        for each in rows
+        if _is_of(each, projection)
+        and each.of not in {served, kept and kept.of, shadow_of(projection.name, projection.version)}
+        and (each.kept_until is not None or (served is not None and served.follows(each.of)))
+    }
+
+
+def newest_kept(rows: Iterable[Checkpoint], projection: AnyProjection, now: int) -> Checkpoint | None:
+    """What was served before the last switch, if it is kept still."""
+    kept = [each for each in rows if _is_of(each, projection) and not each.served and (each.kept_until or 0) > now]
+    return max(kept, key=lambda each: each.kept_until or 0, default=None)
+
+
+def _is_of(each: Checkpoint, projection: AnyProjection) -> bool:
+    return (each.of.projection, each.of.version) == (projection.name, projection.version)
 
 
 async def catch_up(
-    follower: Follower, *, through: int | None = None, moved: Callable[[int], None] | None = None
+    read_db: ReadDatabase,
+    follower: Follower,
+    *,
+    through: int | None = None,
+    moved: Callable[[int], Awaitable[None]] | None = None,
 ) -> None:
     """
-    Apply what the log holds; while a database is away, wait for it.
+    Apply what the log holds; while a database is away, or somebody has paused it, wait.
 
     Args:
         through: Up to here and no further; None takes all there is.
@@ -131,9 +170,53 @@ async def catch_up(
             _logger.warning("the build of %s waits, a database is away: %s", follower.of.projection, error)
             await asyncio.sleep(back_off_s(tries))
             tries += 1
+        except Paused:
+            await _keep(read_db, follower)
+            await asyncio.sleep(PAUSED_S)
         else:
             if moved is not None:
-                moved(follower.position)
+                await moved(follower.position)
+
+
+@asynccontextmanager
+async def kept_alive(read_db: ReadDatabase, follower: Follower) -> AsyncIterator[None]:
+    """
+    Extend the lease while the block does something else than apply events.
+
+    Raises:
+        FencedOut: It was lost meanwhile.
+    """
+
+    async def keep_on() -> None:
+        while True:
+            await asyncio.sleep(LEASE_S / 3)
+            with suppress(Unavailable, FencedOut):
+                await _keep(read_db, follower)
+
+    keeping = asyncio.create_task(keep_on(), name="diptych-lease")
+    try:
+        yield
+    finally:
+        keeping.cancel()
+        await asyncio.wait([keeping])
+    await _keep(read_db, follower)
+
+
+async def _keep(read_db: ReadDatabase, follower: Follower) -> None:
+    async with read_db.begin() as connection:
+        await checkpoint.keep(connection, held(follower))
+
+
+def held(follower: Follower) -> Checkpoint:
+    """
+    What a follower owns.
+
+    Raises:
+        FencedOut: Nothing any more.
+    """
+    if follower.held is None:
+        raise FencedOut
+    return follower.held
 
 
 def _up_to(page: Page, through: int) -> Page:
@@ -152,6 +235,6 @@ async def _may_go_on(
 
 async def _remove(connection: AsyncConnection, of: Generation) -> None:
     built = await checkpoint.plan(connection, of)
+    await checkpoint.drop(connection, of)  # first: a batch under way ends before, and another finds itself fenced out
     for table in built.described() if built else ():
         await drop_table(connection, table)
-    await checkpoint.drop(connection, of)

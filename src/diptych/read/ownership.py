@@ -113,6 +113,7 @@ class Worker:
     def __init__(self, read_db: ReadDatabase, code: Collection[str], *, owns: bool = True) -> None:
         self.id: str = new_owner()
         self.looks: int = 0
+        self._seen: asyncio.Future[Seen] | None = None
         self._read_db, self._code, self._owns = read_db, code, owns
         self._numbers = count(1)
         self._turns: dict[Share, Turn] = {}
@@ -144,6 +145,12 @@ class Worker:
     def look_now(self) -> None:
         """Something changed: look at once."""
         self._look_now.set()
+
+    async def next_look(self) -> Seen:
+        """What the next look sees."""
+        if self._seen is None:
+            self._seen = asyncio.get_running_loop().create_future()
+        return await asyncio.shield(self._seen)
 
     def gave_up(self, share: Share) -> None:
         """Leave a share to others for a while."""
@@ -193,6 +200,9 @@ class Worker:
             every = {each.share: each for each in await checkpoint.all_of(connection)}
             now = await checkpoint.now(connection)
             seen = Seen(now, every, await workers.alive(connection, now) if self._owns else {})
+        if self._seen is not None:
+            self._seen.set_result(seen)
+            self._seen = None
         self._tell_of_unowned(seen)
         claim, give_up = self._decide(seen)
         for share, turn in self._turns.items():

@@ -24,7 +24,7 @@ from diptych.read.fold import fold_table, fold_two_rounds
 from diptych.read.projection import AnyProjection, Projection, TableProjection, Transaction, TwoRoundProjection
 from diptych.read.shape import Shape
 from diptych.read.statements import Statements
-from diptych.read.tables import create_indexes, create_tables
+from diptych.read.tables import Step, create_tables, index_steps
 
 
 class Projector(ABC):
@@ -37,7 +37,7 @@ class Projector(ABC):
     @property
     def plan(self) -> Plan:
         """What this code builds the generation by."""
-        tables = msgspec.json.encode(self._described(), order="sorted").decode()
+        tables = msgspec.json.encode(self.described(), order="sorted").decode()
         return Plan(tables, fingerprint(self._projection))
 
     def check(self, built: Plan) -> None:
@@ -47,7 +47,7 @@ class Projector(ABC):
         Raises:
             BadProjection: They keep something else.
         """
-        differences = _differences(built.described(), self._described())
+        differences = _differences(built.described(), self.described())
         if differences:
             raise BadProjection(
                 f"projection {self.of.projection!r} version {self.of.version} was built with other columns than the "
@@ -56,7 +56,7 @@ class Projector(ABC):
             )
 
     @abstractmethod
-    def _described(self) -> dict[str, dict[str, str]]:
+    def described(self) -> dict[str, dict[str, str]]:
         """What each of its tables keeps, by name."""
 
     @abstractmethod
@@ -67,9 +67,14 @@ class Projector(ABC):
     async def create(self, connection: AsyncConnection) -> None:
         """Make the tables, without their secondary indexes."""
 
-    @abstractmethod
+    def index_steps(self) -> Sequence[Step]:
+        """What makes the secondary indexes, each in a transaction of its own if need be. Default: they came first."""
+        return ()
+
     async def index(self, connection: AsyncConnection) -> None:
         """Make the secondary indexes."""
+        for step in self.index_steps():
+            await step(connection)
 
     @abstractmethod
     async def apply(self, connection: AsyncConnection, events: Sequence[RecordedEvent[Any]], until: float) -> int:
@@ -104,7 +109,7 @@ class _Shaped(Projector):
         self._tables = [(shape, physical_name(shape, of)) for shape in shapes]
         self._statements = [Statements(shape, name) for shape, name in self._tables]
 
-    def _described(self) -> dict[str, dict[str, str]]:
+    def described(self) -> dict[str, dict[str, str]]:
         return {name: shape.described() for shape, name in self._tables}
 
     def tables(self) -> Mapping[str, Table]:
@@ -114,9 +119,8 @@ class _Shaped(Projector):
         for shape, name in self._tables:
             await create_tables(connection, shape, name)
 
-    async def index(self, connection: AsyncConnection) -> None:
-        for shape, name in self._tables:
-            await create_indexes(connection, shape, name)
+    def index_steps(self) -> Sequence[Step]:
+        return [step for shape, name in self._tables for step in index_steps(shape, name)]
 
 
 class _OneTable(_Shaped):
@@ -149,7 +153,7 @@ class _FreeForm(Projector):
         self._metadata = MetaData()
         self._tables = free_tables(projection, of, self._metadata)
 
-    def _described(self) -> dict[str, dict[str, str]]:
+    def described(self) -> dict[str, dict[str, str]]:
         return {table.name: _table_told(table) for table in self._tables.values()}
 
     def tables(self) -> Mapping[str, Table]:
@@ -158,9 +162,6 @@ class _FreeForm(Projector):
     async def create(self, connection: AsyncConnection) -> None:
         await connection.run_sync(self._metadata.create_all)
         await self._writes.clear(Transaction(connection, self._tables))
-
-    async def index(self, connection: AsyncConnection) -> None:
-        """They came with the tables: its own statements may rely on them."""
 
     async def apply(self, connection: AsyncConnection, events: Sequence[RecordedEvent[Any]], until: float) -> int:
         tx = Transaction(connection, self._tables)

@@ -1,53 +1,82 @@
 """
 Build a projection anew beside the served one, then point queries at it.
 
-The served tables answer all the time and are never emptied (P8): the switch
-moves a pointer, in a transaction that has seen the new checkpoint at or beyond
-the old one. What fails leaves everything as it was.
+The served tables answer all the time and are never emptied (P8): rows come first,
+in large batches, then the secondary indexes, then the switch. A rebuild that is
+killed is gone on with by the next one; one that fails leaves everything as it was.
 """
 
 import logging
+from collections.abc import Callable
 from contextlib import suppress
+from typing import Literal
 
-from diptych.errors import NotServed, Unavailable
+from diptych.errors import RebuildCancelled, RebuildRefused, Unavailable
 from diptych.log import EventStore
 from diptych.read import checkpoint
-from diptych.read.checkpoint import FencedOut, Generation, new_owner
+from diptych.read.checkpoint import Checkpoint, FencedOut, Generation, new_owner
 from diptych.read.database import ReadDatabase
-from diptych.read.follower import Follower, why_no_place
-from diptych.read.generations import catch_up, drop, taken_up
+from diptych.read.feed import Feed
+from diptych.read.follower import Follower
+from diptych.read.generations import catch_up, drop, held, taken_up
+from diptych.read.progress import Meter, Progress
 from diptych.read.projection import AnyProjection
+from diptych.read.switch import KEEP_S, switch
+from diptych.read.verify import compare_with_served, served_to_compare
 from diptych.read.wait import Watcher
 
 _logger = logging.getLogger("diptych.projection")
 
+Check = Literal["verify"]
+
 
 async def rebuild(
-    event_store: EventStore, read_db: ReadDatabase, projection: AnyProjection, watcher: Watcher
+    event_store: EventStore,
+    read_db: ReadDatabase,
+    projection: AnyProjection,
+    watcher: Watcher,
+    *,
+    keep_s: float = KEEP_S,
+    before_switch: Check | None = None,
+    progress: Callable[[Progress], None] | None = None,
+    feed: Feed | None = None,
 ) -> Generation:
     """
     Build the next generation and serve it; one that a crash left half built is built to its end,
     unless it came from other code or from another log.
 
+    To cancel the task pauses it: the next rebuild goes on. `cancel` gives it up.
+
+    Args:
+        keep_s: How long what was served before is kept in step, for `switch_back`.
+        before_switch: "verify" compares what was built with what is served, at one position, and refuses
+            to switch where a row differs. A new version is compared with the version served before it,
+            in the columns that both have.
+        progress: Told about once a batch.
+        feed: What it shares with others that follow the log.
+
     Returns:
         The generation that is served now.
 
     Raises:
-        NotServed: The first build isn't done yet.
+        RebuildRefused: What was built differs from what is served; both stay.
+        RebuildCancelled: Somebody cancelled it.
         Unavailable: Another worker is building it.
-        Exception: What a handler raised; the old generation stays served.
+        Exception: What a handler raised; what was built is removed.
     """
     old, new = await _begin(event_store, read_db, projection)
-    follower = Follower(event_store, read_db, projection, new, watcher, publish=False)
+    follower = Follower(event_store, read_db, projection, new, watcher, publish=False, feed=feed)
     if not await follower.claim(new_owner()):
         raise _other_worker(projection.name)
+    meter = Meter(event_store, new, progress)
     try:
-        await _build(follower, read_db)
-        while not await _switch(event_store, read_db, old, new):
-            await catch_up(follower)
+        await _build(event_store, read_db, follower, meter, check=before_switch is not None)
+        while not await switch(event_store, read_db, old, new, keep_s=keep_s):
+            await catch_up(read_db, follower, moved=meter.moved)
+        await meter.stage("served", follower.position)
     except FencedOut:
-        raise _other_worker(projection.name) from None
-    except Unavailable:
+        raise await _why_fenced_out(read_db, new) from None
+    except (Unavailable, RebuildRefused):
         raise  # what is built stays, and the next rebuild goes on with it
     except Exception:
         await _give_up(read_db, new)
@@ -59,21 +88,73 @@ async def rebuild(
     return new
 
 
+async def cancel(read_db: ReadDatabase, projection: AnyProjection) -> bool:
+    """
+    Give a rebuild up, wherever it runs or whatever a crash left of it; what is served stays.
+
+    Returns:
+        Whether there was any.
+    """
+    async with read_db.snapshot() as connection:
+        every = await checkpoint.all_of(connection)
+    begun = {each.of for each in every if _is_rebuild(each, projection, every)}
+    for of in begun:
+        await drop(read_db, of)
+    return bool(begun)
+
+
+def _is_rebuild(each: Checkpoint, projection: AnyProjection, every: list[Checkpoint]) -> bool:
+    """Whether a generation is being built beside one that is served."""
+    return each.kept_until is None and any(
+        other.served and each.of.follows(other.of) for other in every if other.of.projection == projection.name
+    )
+
+
 async def _begin(
     event_store: EventStore, read_db: ReadDatabase, projection: AnyProjection
-) -> tuple[Generation, Generation]:
+) -> tuple[Generation | None, Generation]:
     async with read_db.begin() as connection:
         await checkpoint.take_turns(connection, projection.name)
         found = await checkpoint.served(connection, projection.name, projection.version)
-        if found is None:
-            raise NotServed(projection.name, projection.version)
-        return found.of, await taken_up(connection, event_store, projection, found.of)
+        return found.of if found else None, await taken_up(connection, event_store, projection, found)
 
 
-async def _build(follower: Follower, read_db: ReadDatabase) -> None:
-    await catch_up(follower)
-    async with read_db.begin() as connection:
-        await follower.projector.index(connection)
+async def _build(
+    event_store: EventStore, read_db: ReadDatabase, follower: Follower, meter: Meter, *, check: bool
+) -> None:
+    """All rows, then the indexes, and what came meanwhile; a build to be compared doesn't overtake what is served."""
+    against = await served_to_compare(read_db, follower.of) if check else None
+    through = against.position if against else None
+    await meter.stage("building", follower.position)
+    await catch_up(read_db, follower, through=through, moved=meter.moved)
+    await meter.stage("indexing", follower.position)
+    for step in follower.projector.index_steps():
+        async with read_db.begin() as connection:
+            await checkpoint.fence(connection, held(follower))
+            await checkpoint.take_time(connection)
+            await step(connection)
+            await checkpoint.keep(connection, held(follower))
+    if against is not None:
+        await _insist(event_store, read_db, follower, meter, against.of.version)
+    await catch_up(read_db, follower, moved=meter.moved)
+
+
+async def _insist(
+    event_store: EventStore, read_db: ReadDatabase, follower: Follower, meter: Meter, against: int
+) -> None:
+    """Insist that what was built equals what a version serves."""
+    await meter.stage("verifying", follower.position)
+    found = await compare_with_served(event_store, read_db, follower, version=against)
+    if not found.ok:
+        raise RebuildRefused(follower.of.projection, found)
+
+
+async def _why_fenced_out(read_db: ReadDatabase, new: Generation) -> Exception:
+    async with read_db.snapshot() as connection:
+        is_there = await checkpoint.get(connection, new) is not None
+    if is_there:
+        return _other_worker(new.projection)
+    return RebuildCancelled(f"the rebuild of projection {new.projection!r} was cancelled: what was served stays served")
 
 
 async def _give_up(read_db: ReadDatabase, new: Generation) -> None:
@@ -81,21 +162,6 @@ async def _give_up(read_db: ReadDatabase, new: Generation) -> None:
         await drop(read_db, new)
     except Unavailable as error:
         _logger.warning("what was built of %s stays until the next rebuild: %s", new.projection, error)
-
-
-async def _switch(event_store: EventStore, read_db: ReadDatabase, old: Generation, new: Generation) -> bool:
-    """Point queries at the new generation, unless the old one is ahead of it."""
-    async with read_db.begin() as connection:
-        await checkpoint.take_turns(connection, new.projection)
-        served, built = await checkpoint.hold(connection, old), await checkpoint.hold(connection, new)
-        if served is None or built is None:
-            raise NotServed(new.projection, new.version)
-        # What was built from another log, or from a future that was lost, can't be caught up with.
-        if built.position < served.position and await why_no_place(event_store, served) is None:
-            return False
-        if not await checkpoint.switch(connection, old, new):
-            raise _other_worker(new.projection)
-        return True
 
 
 def _other_worker(name: str) -> Unavailable:

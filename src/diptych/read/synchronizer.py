@@ -6,32 +6,29 @@ ends, all catch up by themselves (P10).
 """
 
 import asyncio
-import logging
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from diptych.codec import EPOCH
-from diptych.errors import BadProjection, NoProjection, Unavailable
+from diptych.errors import BadProjection, NoProjection
 from diptych.log import EventStore
 from diptych.read import checkpoint
 from diptych.read.absent import is_absent
-from diptych.read.checkpoint import Checkpoint, Generation, Share
+from diptych.read.checkpoint import Checkpoint, Generation
 from diptych.read.database import ReadDatabase
-from diptych.read.follower import Follower, why_no_place
-from diptych.read.generations import drop_before, prepare
+from diptych.read.feed import Feed
+from diptych.read.follower import why_no_place
+from diptych.read.generations import tidy
+from diptych.read.keeper import Keeper
 from diptych.read.ownership import Worker
+from diptych.read.progress import Progress
 from diptych.read.projection import AnyProjection, checked
 from diptych.read.projector import projector, table_names
-from diptych.read.rebuild import rebuild
-from diptych.read.runner import Runner, back_off_s
+from diptych.read.rebuild import Check, cancel, rebuild
+from diptych.read.switch import BACK_S, KEEP_S, switch_back
 from diptych.read.verify import FIRST, Verification, verify
 from diptych.read.wait import Reached, Watcher
-
-_logger = logging.getLogger("diptych.projection")
-
-AGAIN_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +84,11 @@ class ReadModelSynchronizer:
         self._worker = Worker(read_db, code, owns=follow)
         self._has_log = not is_absent(event_store)
         self.watcher: Watcher = Watcher(read_db, event_store.identity if self._has_log else None)
-        self._runners: dict[str, Runner] = {}
-        self._unprepared: dict[str, str] = {}
+        self._feed = Feed(event_store)
+        self._keepers = [
+            Keeper(event_store, read_db, each, self._worker, self.watcher, feed=self._feed)
+            for each in self._projections.values()
+        ]
         self._stop = asyncio.Event()
 
     async def check(self) -> None:
@@ -113,8 +113,8 @@ class ReadModelSynchronizer:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._stop.wait())
-                for projection in self._projections.values() if self._follow else ():
-                    group.create_task(self._keep(projection), name=f"diptych-projection-{projection.name}")
+                for keeper in self._keepers if self._follow else ():
+                    group.create_task(keeper.run(), name=f"diptych-projection-{keeper.projection.name}")
         finally:
             self._worker.stop()
             await looking
@@ -123,21 +123,65 @@ class ReadModelSynchronizer:
     def stop(self) -> None:
         """Ask `run` to end: batches under way are finished, leases are let go."""
         self._stop.set()
-        for runner in self._runners.values():
-            runner.stop()
+        for keeper in self._keepers:
+            keeper.stop()
 
-    async def rebuild_projection(self, name: str) -> None:
+    async def rebuild_projection(
+        self,
+        name: str,
+        *,
+        keep_s: float = KEEP_S,
+        before_switch: Check | None = None,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> None:
         """
         Build a projection anew beside the served tables, then switch; see `rebuild`.
+
+        Args:
+            keep_s: How long what was served before is kept in step, for `switch_back`.
+            before_switch: "verify" refuses to switch where a row differs from what is served.
+            progress: Told about once a batch.
 
         Raises:
             NoProjection: There is none of that name here.
         """
         projection = self._find(name)
-        built = await rebuild(self._event_store, self._read_db, projection, self.watcher)
-        if name in self._runners:
-            self._runners[name].stop()
-        await drop_before(self._read_db, projection, built)
+        await rebuild(
+            self._event_store,
+            self._read_db,
+            projection,
+            self.watcher,
+            keep_s=keep_s,
+            before_switch=before_switch,
+            progress=progress,
+            feed=self._feed,
+        )
+        await self._switched(projection)
+
+    async def switch_back(self, name: str, *, timeout_s: float = BACK_S) -> None:
+        """
+        Serve again what was served before the last switch, as soon as it is no further behind.
+
+        Raises:
+            NoProjection: There is none of that name here.
+            NotKept: Nothing is kept that was served before.
+            Unavailable: It did not come in step in time.
+        """
+        projection = self._find(name)
+        await switch_back(self._event_store, self._read_db, projection, self.watcher, timeout_s=timeout_s)
+        await self._switched(projection)
+
+    async def cancel_rebuild(self, name: str) -> bool:
+        """
+        Give up a rebuild, wherever it runs; what is served stays.
+
+        Returns:
+            Whether there was any.
+
+        Raises:
+            NoProjection: There is none of that name here.
+        """
+        return await cancel(self._read_db, self._find(name))
 
     async def verify(self, name: str, *, first: int = FIRST) -> Verification:
         """
@@ -170,7 +214,7 @@ class ReadModelSynchronizer:
         head = await self._event_store.head()
         async with self._read_db.snapshot() as connection:
             every = await checkpoint.all_of(connection)
-        stuck = [_stuck(self._projections[name], error, head) for name, error in self._unprepared.items()]
+        stuck = [_stuck(keeper.projection, keeper.error, head) for keeper in self._keepers if keeper.error]
         return [*(_status(each, head) for each in every if self._is_mine(each.of)), *stuck]
 
     async def retry(self, name: str) -> None:
@@ -187,48 +231,10 @@ class ReadModelSynchronizer:
                     await checkpoint.resume(connection, found)
         self._worker.look_now()
 
-    async def _keep(self, projection: AnyProjection) -> None:
-        """Run the served generation; when a rebuild replaced it, the next one."""
-        tries = 0
-        while not self._stop.is_set():
-            of = await self._prepare(projection)
-            if of is None:
-                await self._pause(back_off_s(tries))
-                tries += 1
-                continue
-            tries = 0
-            try:
-                await self._run(projection, of)
-            except Exception as error:  # whatever it is, the others go on
-                _logger.exception("projection %s ended", projection.name)
-                self._unprepared[projection.name] = f"{type(error).__name__}: {error}"
-                await self._pause(AGAIN_S)
-
-    async def _run(self, projection: AnyProjection, of: Generation) -> None:
-        follower = Follower(self._event_store, self._read_db, projection, of, self.watcher, publish=True)
-        with self._worker.turn(Share(of)) as turn:
-            runner = self._runners[projection.name] = Runner(follower, self._worker, turn)
-            if self._stop.is_set():  # while it was being prepared
-                runner.stop()
-            await runner.run()
-
-    async def _prepare(self, projection: AnyProjection) -> Generation | None:
-        try:
-            of = await prepare(self._event_store, self._read_db, projection)
-        except Unavailable as error:
-            _logger.warning("projection %s can't start, a database is away: %s", projection.name, error)
-        except Exception as error:
-            _logger.exception("projection %s can't start", projection.name)
-            self._unprepared[projection.name] = f"{type(error).__name__}: {error}"
-            await self._pause(AGAIN_S)
-        else:
-            self._unprepared.pop(projection.name, None)
-            return of
-        return None
-
-    async def _pause(self, seconds: float) -> None:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._stop.wait(), seconds)
+    async def _switched(self, projection: AnyProjection) -> None:
+        """Let this process go on with what is served now, and clear away what isn't kept."""
+        self._worker.look_now()
+        await tidy(self._read_db, projection)
 
     def _find(self, name: str) -> AnyProjection:
         if name not in self._projections:

@@ -5,11 +5,18 @@ Indexes and search come last: a first build or a rebuild makes its rows without
 them, and has them all at once when it is served.
 """
 
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, TypeAlias
+
 from sqlalchemy import Column, Index, Integer, MetaData, Table, UniqueConstraint, inspect
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.schema import CreateIndex, DropTable
 
 from diptych.read.shape import ROW, WORDS, Shape
+
+INDEX_S = 86_400.0
+Step: TypeAlias = Callable[[AsyncConnection], Awaitable[None]]
 
 
 async def create_tables(connection: AsyncConnection, shape: Shape, name: str) -> None:
@@ -22,17 +29,15 @@ async def create_tables(connection: AsyncConnection, shape: Shape, name: str) ->
     await connection.run_sync(metadata.create_all)
 
 
-async def create_indexes(connection: AsyncConnection, shape: Shape, name: str) -> None:
-    """Make a table's secondary indexes and the index of its words, unless they are there."""
+def index_steps(shape: Shape, name: str) -> list[Step]:
+    """
+    What makes a table's secondary indexes and the index of its words, unless they are there.
+
+    Each may be a transaction of its own: a database that writes one at a time lets others write between them.
+    """
     table = shape.table(name, MetaData())
-    indexes = shape.indexes(table)
-    if shape.searched and not _is_sqlite(connection):
-        indexes.append(Index(_search(name), table.c[WORDS], postgresql_using="gin"))
-    for index in indexes:
-        await connection.execute(CreateIndex(index, if_not_exists=True))
-    if shape.searched and _is_sqlite(connection) and not await _has_table(connection, _search(name)):
-        for statement in _search_ddl(name):
-            await connection.exec_driver_sql(statement)
+    steps: list[Step] = [partial(_create_index, index=index) for index in shape.indexes(table)]
+    return [*steps, partial(_create_search, name=name, words=table.c[WORDS])] if shape.searched else steps
 
 
 async def drop_table(connection: AsyncConnection, name: str) -> None:
@@ -40,6 +45,25 @@ async def drop_table(connection: AsyncConnection, name: str) -> None:
     if _is_sqlite(connection):
         await connection.execute(DropTable(Table(_search(name), MetaData()), if_exists=True))
     await connection.execute(DropTable(Table(name, MetaData()), if_exists=True))
+
+
+async def _create_search(connection: AsyncConnection, name: str, words: Column[Any]) -> None:
+    if not _is_sqlite(connection):
+        await _create_index(connection, Index(_search(name), words, postgresql_using="gin"))
+    elif not await _has_table(connection, _search(name)):
+        for statement in _search_ddl(name):
+            await connection.exec_driver_sql(statement)
+
+
+async def _create_index(connection: AsyncConnection, index: Index) -> None:
+    create = CreateIndex(index, if_not_exists=True)
+    if _is_sqlite(connection):
+        await connection.execute(create)
+        return
+    # A statement of the connection is given seconds; a large table's index takes minutes.
+    raw = await connection.get_raw_connection()
+    assert raw.driver_connection is not None
+    await raw.driver_connection.execute(str(create.compile(dialect=connection.dialect)), timeout=INDEX_S)
 
 
 async def _has_table(connection: AsyncConnection, name: str) -> bool:

@@ -6,27 +6,30 @@ position that a snapshot of the served tables is at; then both are compared row 
 row. Nothing that is served is written or waits.
 """
 
+import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from sqlalchemy import Column, MetaData, Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from diptych.errors import LogRewound, NotServed, Unavailable
+from diptych.errors import BadProjection, LogRewound, NotServed, Unavailable
 from diptych.log import EventStore
 from diptych.read import checkpoint
-from diptych.read.checkpoint import Checkpoint, FencedOut, Generation, new_owner
+from diptych.read.checkpoint import Checkpoint, FencedOut, Generation, Plan, new_owner
 from diptych.read.comparison import Difference, Side, differences
 from diptych.read.database import ReadDatabase
 from diptych.read.follower import REPAIR, Follower, why_no_place
-from diptych.read.generations import catch_up, drop, make, remove_unowned, shadow_of
+from diptych.read.generations import catch_up, drop, kept_alive, make, remove_unowned, shadow_of
 from diptych.read.projection import AnyProjection
-from diptych.read.projector import Projector, projector
+from diptych.read.projector import Projector
 from diptych.read.wait import Watcher
 
 FIRST = 20
+PATIENCE_S, AGAIN_S = 30.0, 0.02
 _logger = logging.getLogger("diptych.projection")
 
 
@@ -82,40 +85,104 @@ async def verify(
     """
     try:
         async with _shadow(event_store, read_db, projection, watcher) as built:
-            return await compare_with_served(event_store, read_db, projection, built, first=first)
+            return await compare_with_served(event_store, read_db, built, version=projection.version, first=first)
     except FencedOut:
         raise Unavailable(f"projection {projection.name!r} was rebuilt meanwhile: verify it again") from None
 
 
 async def compare_with_served(
-    event_store: EventStore, read_db: ReadDatabase, projection: AnyProjection, built: Follower, *, first: int = FIRST
+    event_store: EventStore, read_db: ReadDatabase, built: Follower, *, version: int, first: int = FIRST
 ) -> Verification:
     """
-    Bring a build that is not ahead of what is served up to where a snapshot of that is, and compare the two there.
+    Bring a build up to where a snapshot of what a version serves is, and compare the two there.
+
+    Args:
+        version: The build's own, or another: then the columns are compared that both keep alike.
 
     Raises:
-        NotServed: Nothing is served.
-        LogRewound: What is served is no place in this log.
+        NotServed: It serves nothing.
+        LogRewound: What it serves is no place in this log.
+        Unavailable: It stands still behind the build.
+        BadProjection: There is nothing in it that could be compared.
     """
     # Most of the way without a snapshot: one that is open for long keeps a database from tidying up.
+    await catch_up(read_db, built, through=(await _beyond(event_store, read_db, built, version)).position)
     async with read_db.snapshot() as connection:
-        found = await _served(connection, event_store, built.of)
-    await catch_up(built, through=found.position)
-    async with read_db.snapshot() as connection:
-        found = await _served(connection, event_store, built.of)
-        await catch_up(built, through=found.position)
-        served = projector(projection, found.of)
-        async with read_db.snapshot() as other:
-            return await _compared(found, _sides(connection, served, other, built.projector), first)
+        found = await _served(connection, event_store, built.of.projection, version)
+        plan = await checkpoint.plan(connection, found.of)
+        await catch_up(read_db, built, through=found.position)
+        async with kept_alive(read_db, built), read_db.snapshot() as other:
+            sides = [
+                (name, Side(connection, there, columns), Side(other, table, columns))
+                for name, there, table, columns in _alike(built.projector, found.of, plan)
+            ]
+            return await _compared(found, sides, first)
 
 
-async def _served(connection: AsyncConnection, event_store: EventStore, of: Generation) -> Checkpoint:
-    found = await checkpoint.served(connection, of.projection, of.version)
+async def served_to_compare(read_db: ReadDatabase, of: Generation) -> Checkpoint | None:
+    """What a build can be compared with: what its version serves, or else the version before it."""
+    async with read_db.snapshot() as connection:
+        served = [each for each in await checkpoint.all_of(connection) if each.served]
+    mine = [each for each in served if each.of.projection == of.projection and each.of.version <= of.version]
+    return max(mine, key=lambda each: each.of.version, default=None)
+
+
+async def _beyond(event_store: EventStore, read_db: ReadDatabase, built: Follower, version: int) -> Checkpoint:
+    """What a version serves, once it is as far as the build."""
+    deadline = asyncio.get_running_loop().time() + PATIENCE_S
+    async with kept_alive(read_db, built):
+        while True:
+            async with read_db.snapshot() as connection:
+                found = await _served(connection, event_store, built.of.projection, version)
+            if found.position >= built.position:
+                return found
+            if asyncio.get_running_loop().time() > deadline:
+                raise Unavailable(
+                    f"what projection {built.of.projection!r} serves stands still at {found.position}, behind what was "
+                    f"built ({built.position}): mend it, and compare the two then"
+                )
+            await asyncio.sleep(AGAIN_S)
+
+
+async def _served(connection: AsyncConnection, event_store: EventStore, name: str, version: int) -> Checkpoint:
+    found = await checkpoint.served(connection, name, version)
     if found is None:
-        raise NotServed(of.projection, of.version)
+        raise NotServed(name, version)
     if why := await why_no_place(event_store, found):
-        raise LogRewound(who=f"projection {of.projection!r} at position {found.position}", why=why, repair=REPAIR)
+        raise LogRewound(who=f"projection {name!r} at position {found.position}", why=why, repair=REPAIR)
     return found
+
+
+def _alike(built: Projector, served: Generation, plan: Plan | None) -> Iterator[tuple[str, Table, Table, list[str]]]:
+    """
+    The tables that both keep under one logical name and key: its name, both of them, and the columns kept alike.
+
+    Raises:
+        BadProjection: None.
+    """
+    was, now = plan.described() if plan else {}, built.described()
+    found = False
+    for name, table in built.tables().items():
+        there = was.get(f"{name}{served.suffix}", {})
+        told = now[table.name]
+        columns = [
+            column
+            for column in table.columns
+            if (
+                there.get(column.name) == told[column.name]
+                if column.name in told
+                else served.version == built.of.version
+            )
+        ]
+        if there and set(table.primary_key) <= set(columns):
+            found = True
+            same = [Column(each.name, each.type, primary_key=each.primary_key) for each in columns]
+            yield name, Table(f"{name}{served.suffix}", MetaData(), *same), table, [each.name for each in columns]
+    if not found:
+        raise BadProjection(
+            f"projection {served.projection!r} version {served.version} keeps no table that can be compared with "
+            f"version {built.of.version}: its keys are others"
+        )
 
 
 @asynccontextmanager
@@ -145,16 +212,7 @@ async def _let_go(read_db: ReadDatabase, follower: Follower) -> None:
         _logger.warning("what %s was verified by stays until the next time: %s", follower.of.projection, error)
 
 
-def _sides(
-    connection: AsyncConnection, served: Projector, other: AsyncConnection, built: Projector
-) -> Iterator[tuple[str, Side, Side]]:
-    there = served.tables()
-    for name, table in built.tables().items():
-        columns = [column.name for column in table.columns]
-        yield name, Side(connection, there[name], columns), Side(other, table, columns)
-
-
-async def _compared(found: Checkpoint, tables: Iterable[tuple[str, Side, Side]], first: int) -> Verification:
+async def _compared(found: Checkpoint, tables: Sequence[tuple[str, Side, Side]], first: int) -> Verification:
     kinds, differ, rows = Counter[str](), list[Difference](), 0
     for name, there, expected in tables:
         async for each in differences(name, there, expected):

@@ -11,6 +11,7 @@ let pytest (with pytest-asyncio in auto mode) collect it:
 
 from diptych.testing.conformance.asking import Paging, Searching
 from diptych.testing.conformance.changing import Changing
+from diptych.testing.conformance.feeding import Feeding
 from diptych.testing.conformance.following import Catching, Failing, Following
 from diptych.testing.conformance.looking import Looking
 from diptych.testing.conformance.migrating import Migrating
@@ -19,6 +20,7 @@ from diptych.testing.conformance.owning import Owning, Pointing
 from diptych.testing.conformance.rebuilding import Rebuilding
 from diptych.testing.conformance.rows import Rows
 from diptych.testing.conformance.sharing import Sharing
+from diptych.testing.conformance.switching import Switching
 from diptych.testing.conformance.transacting import Transacting
 from diptych.testing.conformance.verifying import Verifying
 from diptych.testing.conformance.waiting import Waiting
@@ -40,8 +42,10 @@ class ReadDatabaseConformance(
     Following,
     Failing,
     Catching,
+    Feeding,
     Waiting,
     Rebuilding,
+    Switching,
     Verifying,
     Changing,
 ):

@@ -145,6 +145,14 @@ class System:
         """Whether one of the projections is in a state."""
         return state in {status.state for status in await self.synchronizer.status()}
 
+    async def generations(self) -> list[tuple[int, bool]]:
+        """The builds that are there, and which of them is served."""
+        return [(status.generation, status.served) for status in await self.synchronizer.status()]
+
+    async def served(self) -> list[int]:
+        """The builds that are served."""
+        return [generation for generation, served in await self.generations() if served]
+
     async def reached(self, name: str, position: int) -> None:
         reached = await self.synchronizer.wait_for(name, position, timeout=30)
         assert not reached.stale, (reached, await self.synchronizer.status())

@@ -12,7 +12,7 @@ from diptych.errors import Unavailable
 from diptych.event import RecordedEvent
 from diptych.log import EventStore
 from diptych.read import checkpoint
-from diptych.read.checkpoint import Generation
+from diptych.read.checkpoint import FencedOut, Generation
 from diptych.read.database import ReadDatabase
 from diptych.read.follower import Follower
 from diptych.read.generations import drop
@@ -69,7 +69,7 @@ class Rebuilding(ReadDatabaseCase):
 
             assert seen <= {300}
             assert (await system.row("0")).balance == 4
-            assert [(s.generation, s.served) for s in await system.synchronizer.status()] == [(2, True)]
+            assert await system.served() == [2]
 
     async def test_a_rebuild_goes_on_where_a_crash_ended_it(
         self, event_store: EventStore, read_db: ReadDatabase
@@ -88,7 +88,7 @@ class Rebuilding(ReadDatabaseCase):
 
         assert FOLDED.events == 10 - applied
         assert (await system.model(CountingAccounts).page()).total == 10
-        assert [(s.generation, s.served) for s in await system.synchronizer.status()] == [(2, True)]
+        assert await system.served() == [2]
 
     async def test_a_rebuild_that_ends_at_its_switch_owns_nothing(
         self, event_store: EventStore, read_db: ReadDatabase, monkeypatch: pytest.MonkeyPatch
@@ -106,9 +106,9 @@ class Rebuilding(ReadDatabaseCase):
             await system.synchronizer.rebuild_projection("accounts")
         monkeypatch.undo()
 
-        assert [(s.generation, s.served) for s in await system.synchronizer.status()] == [(1, True)]
+        assert await system.served() == [1]
         await system.synchronizer.rebuild_projection("accounts")
-        assert [(s.generation, s.served) for s in await system.synchronizer.status()] == [(2, True)]
+        assert await system.served() == [2]
 
     async def test_a_worker_goes_on_with_what_another_has_rebuilt(
         self, event_store: EventStore, read_db: ReadDatabase, tmp_path: Path
@@ -121,7 +121,7 @@ class Rebuilding(ReadDatabaseCase):
 
             await worker.reached("accounts", await worker.append(Paid(account="a", amount=5)))
             assert (await worker.row("a")).balance == 5
-            assert [status.generation for status in await worker.synchronizer.status()] == [2]
+            assert await worker.served() == [2]
 
     async def test_a_worker_that_stands_still_goes_on_with_what_another_has_rebuilt(
         self, event_store: EventStore, read_db: ReadDatabase, tmp_path: Path
@@ -170,7 +170,7 @@ class Rebuilding(ReadDatabaseCase):
         await system.synchronizer.rebuild_projection("accounts")
 
         assert (await system.row("a")).owner == "ann"
-        assert [(s.generation, s.served) for s in await system.synchronizer.status()] == [(2, True)]
+        assert await system.served() == [2]
 
     async def test_what_is_served_stays_when_a_rebuild_is_cancelled_at_its_switch(
         self, event_store: EventStore, read_db: ReadDatabase, monkeypatch: pytest.MonkeyPatch
@@ -218,10 +218,13 @@ class Rebuilding(ReadDatabaseCase):
         assert page is not None
 
         await rebuild(event_store, read_db, system.projections[0], system.synchronizer.watcher)
+        with pytest.raises(FencedOut):
+            await late.apply(page)
+        assert await late.claim(checkpoint.new_owner())
         await late.apply(page)
         await drop(read_db, Generation("accounts", 1, 2))  # refused: it is served
 
-        assert [(s.generation, s.served) for s in await system.synchronizer.status()] == [(1, False), (2, True)]
+        assert await system.generations() == [(1, False), (2, True)]
         assert (await system.row("a")).balance == 3
 
     async def test_several_rebuilds_at_once_leave_one_generation_and_no_other(
@@ -237,7 +240,8 @@ class Rebuilding(ReadDatabaseCase):
 
             assert None in ends
             assert all(end is None or isinstance(end, Unavailable) for end in ends), ends
-            assert len(await system.synchronizer.status()) == 1
+            assert len(await system.served()) == 1
+            assert len(await system.generations()) == 2  # the one that was served before is kept
             assert (await system.row("1")).balance == 3
 
     async def test_what_is_served_has_its_secondary_indexes(

@@ -18,7 +18,7 @@ from diptych.read.model import ReadModel
 from diptych.read.projection import TableProjection, checked
 from diptych.read.shape import Shape
 from diptych.read.statements import Statements
-from diptych.read.tables import create_indexes, create_tables
+from diptych.read.tables import create_tables, index_steps
 from diptych.read.view import Gate, ServedTable
 from diptych.read.wait import Watcher
 from diptych.store.port import LogIdentity
@@ -116,7 +116,8 @@ async def things_in(read_db: ReadDatabase) -> Things:
     """An empty table of things, served."""
     async with read_db.begin() as connection:
         await create_tables(connection, SHAPE, "things_v1")
-        await create_indexes(connection, SHAPE, "things_v1")
+        for step in index_steps(SHAPE, "things_v1"):
+            await step(connection)
         await checkpoint.add(connection, GENERATION, LOG, Plan("{}", ""))
         await checkpoint.serve_first(connection, GENERATION)
     return Things(read_db)

@@ -1,0 +1,153 @@
+"""
+Run what is to be kept in step of one projection: what it serves, and what it served before, for a while.
+
+After a switch both go on, each in the other's part: whoever owns one claims it
+anew, and learns then whether it is served. What isn't kept any more is removed.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
+
+from diptych.errors import Unavailable
+from diptych.log import EventStore
+from diptych.read.checkpoint import Generation, Share
+from diptych.read.database import ReadDatabase
+from diptych.read.feed import Feed
+from diptych.read.follower import Follower
+from diptych.read.generations import of_no_use, prepare, tidy, to_keep
+from diptych.read.ownership import Seen, Worker
+from diptych.read.projection import AnyProjection
+from diptych.read.runner import Runner, back_off_s
+from diptych.read.wait import Watcher
+
+_logger = logging.getLogger("diptych.projection")
+
+AGAIN_S = 5.0
+GONE = 2  # looks in a row that didn't find it; one may have begun before it was made
+
+
+class Keeper:
+    """
+    The runners of one projection in this process.
+
+    Attributes:
+        error: Why it could not begin.
+    """
+
+    def __init__(
+        self,
+        event_store: EventStore,
+        read_db: ReadDatabase,
+        projection: AnyProjection,
+        worker: Worker,
+        watcher: Watcher,
+        *,
+        feed: Feed,
+    ) -> None:
+        self.projection = projection
+        self.error: str | None = None
+        self._event_store, self._read_db = event_store, read_db
+        self._worker, self._watcher, self._feed = worker, watcher, feed
+        self._stop = asyncio.Event()
+        self._runners: dict[Generation, Runner] = {}
+        self._missed = Counter[Generation]()
+        self._tries = 0
+        self._tidied_at = 0.0
+
+    async def run(self) -> None:
+        """Keep all in step that is to be, until stopped; batches under way are finished."""
+        running: dict[Generation, asyncio.Task[None]] = {}
+        try:
+            while not self._stop.is_set():
+                seen = await self._next_look()
+                if seen is None:
+                    break
+                for of in await self._to_keep(seen):
+                    if of not in running:
+                        running[of] = asyncio.create_task(self._run(of), name=f"diptych-run-{of.projection}{of.suffix}")
+                self._stop_what_is_gone(seen)
+                for of in [of for of, task in running.items() if task.done()]:
+                    await running.pop(of)
+                await self._tidy(seen)
+        finally:
+            await asyncio.gather(*running.values())
+
+    def stop(self) -> None:
+        """Ask `run` to end."""
+        self._stop.set()
+        for runner in self._runners.values():
+            runner.stop()
+
+    async def _next_look(self) -> Seen | None:
+        """What the next look sees; None when it is time to stop."""
+        looking, stopping = asyncio.ensure_future(self._worker.next_look()), asyncio.ensure_future(self._stop.wait())
+        try:
+            await asyncio.wait([looking, stopping], return_when=asyncio.FIRST_COMPLETED)
+            return looking.result() if looking.done() else None
+        finally:
+            for task in (looking, stopping):
+                task.cancel()
+
+    async def _to_keep(self, seen: Seen) -> Sequence[Generation]:
+        """The generations to keep in step; the first one is begun where there is none."""
+        found = to_keep(seen.rows.values(), self.projection, seen.now)
+        if found or self._runners:
+            return found
+        first = await self._prepare()
+        return [first] if first else []
+
+    async def _prepare(self) -> Generation | None:
+        try:
+            of = await prepare(self._event_store, self._read_db, self.projection)
+        except Unavailable as error:
+            _logger.warning("projection %s can't start, a database is away: %s", self.projection.name, error)
+            await self._pause(back_off_s(self._tries))
+            self._tries += 1
+            return None
+        except Exception as error:
+            _logger.exception("projection %s can't start", self.projection.name)
+            self.error = f"{type(error).__name__}: {error}"
+            await self._pause(AGAIN_S)
+            return None
+        self._tries = 0
+        return of
+
+    async def _run(self, of: Generation) -> None:
+        self.error = None
+        follower = Follower(
+            self._event_store, self._read_db, self.projection, of, self._watcher, publish=True, feed=self._feed
+        )
+        try:
+            with self._worker.turn(Share(of)) as turn:
+                runner = self._runners[of] = Runner(follower, self._worker, turn)
+                if self._stop.is_set():  # while it was being prepared
+                    runner.stop()
+                await runner.run()
+        except Exception as error:  # whatever it is, the others go on
+            _logger.exception("projection %s ended", self.projection.name)
+            self.error = f"{type(error).__name__}: {error}"
+            await self._pause(AGAIN_S)
+        finally:
+            self._runners.pop(of, None)
+
+    def _stop_what_is_gone(self, seen: Seen) -> None:
+        """Somebody removed it, as newer code does with a first build of older code."""
+        for of, runner in self._runners.items():
+            self._missed[of] = 0 if Share(of) in seen.rows else self._missed[of] + 1
+            if self._missed[of] >= GONE:
+                runner.stop()
+
+    async def _tidy(self, seen: Seen) -> None:
+        """Remove what isn't kept any more; what is still read, later."""
+        now = asyncio.get_running_loop().time()
+        if now - self._tidied_at > AGAIN_S and of_no_use(seen.rows.values(), self.projection, seen.now):
+            self._tidied_at = now
+            with suppress(Unavailable):
+                await tidy(self._read_db, self.projection)
+
+    async def _pause(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stop.wait(), seconds)

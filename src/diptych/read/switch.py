@@ -1,0 +1,113 @@
+"""
+Point queries at another generation, never at one that is behind what they saw (P7).
+
+The pointer moves in one transaction that holds the bookkeeping of both: no table
+is touched, so no reader waits and none is waited for. What was served is kept in
+step for a while, so that the way back is as safe.
+"""
+
+import asyncio
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from diptych.errors import NotKept, NotServed, Unavailable
+from diptych.log import EventStore
+from diptych.read import checkpoint, sql
+from diptych.read.checkpoint import Checkpoint, Generation
+from diptych.read.database import ReadDatabase
+from diptych.read.follower import why_no_place
+from diptych.read.generations import newest_kept
+from diptych.read.projection import AnyProjection
+from diptych.read.wait import Watcher
+
+KEEP_S = 86_400.0
+AGAIN_S = 0.01
+BACK_S = 30.0
+
+
+async def switch(
+    event_store: EventStore, read_db: ReadDatabase, old: Generation | None, new: Generation, *, keep_s: float
+) -> bool:
+    """
+    Point queries at the new generation, unless the old one is ahead of it; None for it is a first build.
+
+    Raises:
+        NotServed: One of the two is gone.
+        Unavailable: Queries are pointed at yet another one.
+    """
+    async with read_db.begin() as connection:
+        await checkpoint.take_turns(connection, new.projection)
+        found = await checkpoint.served(connection, new.projection, new.version)
+        if (found.of if found else None) != old:
+            raise Unavailable(f"what projection {new.projection!r} serves was changed meanwhile: look again")
+        built = await _held(connection, new)
+        if old is None:
+            await checkpoint.serve_first(connection, new)
+            return True
+        served = await _held(connection, old)
+        # What was built from another log, or from a future that was lost, can't be caught up with.
+        if built.position < served.position and await why_no_place(event_store, served) is None:
+            return False
+        await checkpoint.switch(connection, old, new)
+        await sql.change(connection, "generation_retire", old.parameters(keep_us=int(keep_s * 1_000_000)))
+        await sql.change(connection, "generation_serve", new.parameters())
+        return True
+
+
+async def switch_back(
+    event_store: EventStore,
+    read_db: ReadDatabase,
+    projection: AnyProjection,
+    watcher: Watcher,
+    *,
+    keep_s: float = KEEP_S,
+    timeout_s: float = BACK_S,
+) -> Generation:
+    """
+    Serve again what was served before the last switch, as soon as it is no further behind.
+
+    Args:
+        keep_s: How long what is served now is kept in step.
+        timeout_s: How long to wait for workers to bring it in step.
+
+    Returns:
+        The generation that is served now.
+
+    Raises:
+        NotServed: Nothing is served yet.
+        NotKept: Nothing is kept that was served before.
+        Unavailable: It did not come in step in time, or was switched elsewhere.
+    """
+    served, kept = await _kept(read_db, projection)
+    deadline = asyncio.get_running_loop().time() + timeout_s
+    while not await switch(event_store, read_db, served.of, kept.of, keep_s=keep_s):
+        if asyncio.get_running_loop().time() > deadline:
+            raise Unavailable(
+                f"what projection {projection.name!r} served before is behind what it serves now, "
+                "and no worker brought it in step in time: start one, and switch back then"
+            )
+        await asyncio.sleep(AGAIN_S)
+    watcher.look()
+    return kept.of
+
+
+async def _kept(read_db: ReadDatabase, projection: AnyProjection) -> tuple[Checkpoint, Checkpoint]:
+    """What is served, and what was before it."""
+    async with read_db.snapshot() as connection:
+        served = await checkpoint.served(connection, projection.name, projection.version)
+        kept = newest_kept(await checkpoint.all_of(connection), projection, await checkpoint.now(connection))
+    if served is None:
+        raise NotServed(projection.name, projection.version)
+    if kept is None:
+        raise NotKept(
+            f"nothing that projection {projection.name!r} served before is kept still: "
+            "rebuild it with the code of then to serve that again"
+        )
+    return served, kept
+
+
+async def _held(connection: AsyncConnection, of: Generation) -> Checkpoint:
+    held = await checkpoint.hold(connection, of)
+    if held is None:
+        raise NotServed(of.projection, of.version)
+    return held
