@@ -15,6 +15,7 @@ from diptych.edge.fastapi.api import (
     get_query_bus,
     router,
 )
+from diptych.edge.fastapi.live import Events, Live
 from diptych.edge.fastapi.positions import PositionCookie
 from diptych.edge.fastapi.problems import problems
 from diptych.edge.fastapi.requests import MessageRoute
@@ -24,6 +25,8 @@ from diptych.edge.fastapi.settings import Endpoint
 __all__ = [
     "Commands",
     "Endpoint",
+    "Events",
+    "Live",
     "MessageRoute",
     "Options",
     "PositionCookie",

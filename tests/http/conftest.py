@@ -31,7 +31,7 @@ from diptych import (
     Searched,
     TableProjection,
 )
-from diptych.fastapi import Endpoint, api
+from diptych.fastapi import Endpoint, Events, Live, api
 
 
 class Rude(Refused):
@@ -145,6 +145,8 @@ async def http() -> FastAPI:
             "GET /notes/{note_id}": NoteById,
             "GET /notes/all": AllNotes,
             "POST /notes": Endpoint(Write, status=201, location="/notes/{note_id}"),
+            "GET /notes/events": Events("Note"),
+            "GET /notes/live": Live(AllNotes, every_s=0.01),
             "POST /notes/{note_id}/touch": Touch,
             "DELETE /notes/{note_id}": Endpoint(Touch, insist=True),
         },

@@ -8,7 +8,7 @@ from typing import Any, Generic
 from typing_extensions import TypeVar
 
 from diptych.errors import QueryInCommand
-from diptych.handlers import Bus, Resolve, chained
+from diptych.handlers import Bus, Call, Resolve, chained
 from diptych.log import command_under_way
 from diptych.message import Message
 
@@ -62,8 +62,23 @@ class QueryBus(Bus):
         """
         if command_under_way() is not None:
             raise QueryInCommand(type(query))
-        call = self.handlers.call(type(query))
+        return await self._through_middleware(query, self.handlers.call(type(query)))
+
+    async def admit(self, query: Query[Any]) -> None:
+        """
+        Ask the middleware whether a question may be asked that is answered elsewhere, such as by a stream.
+
+        Raises:
+            Exception: What the middleware raised, unchanged.
+        """
+        await self._through_middleware(query, _nobody)
+
+    async def _through_middleware(self, query: Query[R], call: Call) -> R:
         if self.middleware:
             call = chained(self.middleware, call)
         answer: R = await call(query)
         return answer
+
+
+async def _nobody(query: Any) -> None:
+    """Answers nothing."""

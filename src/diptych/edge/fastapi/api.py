@@ -15,17 +15,19 @@ from typing_extensions import Unpack
 
 from diptych.app import LOG_URL, READ_URL, Diptych, Running
 from diptych.edge.fastapi.checks import check_route
+from diptych.edge.fastapi.ending import announced
 from diptych.edge.fastapi.health import add_health
+from diptych.edge.fastapi.live import Events, Live, Streams
 from diptych.edge.fastapi.positions import PositionCookie
 from diptych.edge.fastapi.problems import problems
-from diptych.edge.fastapi.routes import add_route, add_status_route, connect
+from diptych.edge.fastapi.routes import add_route, add_status_route, add_stream_route, connect
 from diptych.edge.fastapi.settings import Endpoint, Principal, Settings
 from diptych.errors import Misuse
 from diptych.message import Message
 from diptych.read.query import QueryBus
 from diptych.write.bus import CommandBus
 
-Routes: TypeAlias = Mapping[str, type[Message] | Endpoint]
+Routes: TypeAlias = Mapping[str, type[Message] | Endpoint | Events | Live]
 
 
 class Options(TypedDict, total=False):
@@ -58,8 +60,8 @@ def api(
         http = api(app, {"POST /orders": PlaceOrder, "GET /orders/{order_id}": OrderById})
 
     Args:
-        routes: A method and a path to a message, or an `Endpoint` that says more. Fixed parts of a path
-            go before parameters, in whatever order they are listed.
+        routes: A method and a path to a message, or an `Endpoint` that says more; `Events` or `Live` for what
+            goes on. Fixed parts of a path go before parameters, in whatever order they are listed.
         cookie: Whether browsers keep the position of what they wrote as a cookie; see `PositionCookie`.
         options: See `Options`.
 
@@ -97,15 +99,21 @@ def router(app: Diptych, routes: Routes, **options: Unpack[Options]) -> APIRoute
     settings = Settings(
         options.get("principal", lambda request: None), options.get("wait_s", 2.0), options.get("patience_s", 10.0)
     )
+    ordered = sorted(routes, key=_fixed_first)
     endpoints = {
         route: found if isinstance(found, Endpoint) else Endpoint(found)
-        for route, found in sorted(routes.items(), key=lambda each: _fixed_first(each[0]))
+        for route in ordered
+        if not isinstance(found := routes[route], Events | Live)
     }
     for route, endpoint in endpoints.items():
         check_route(route, endpoint.message, endpoint.location)
         app.require_handler(endpoint.message)
-    for route in endpoints:
-        add_route(made, route, endpoints, settings)
+    streams = Streams(settings)
+    for route in ordered:
+        if route in endpoints:
+            add_route(made, route, endpoints, settings)
+        elif isinstance(found := routes[route], Events | Live):
+            add_stream_route(made, route, found, streams)
     add_status_route(made, settings)
     add_health(made)
     connect(made)
@@ -123,7 +131,8 @@ def _lifespan(
         )
         async with app.open(*urls, runner=_runs() if runner is None else runner) as running:
             attach(http, running)
-            yield
+            with announced(running):
+                yield
 
     return lifespan
 

@@ -9,8 +9,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Path, Query, Request, Response
 from pydantic import BaseModel
 
+from diptych.codec import INT64
 from diptych.edge.fastapi.background import status_of
-from diptych.edge.fastapi.checks import names_in
+from diptych.edge.fastapi.checks import check_route, names_in
 from diptych.edge.fastapi.commands import STATUS_PATH, Answering, CommandAnswers
 from diptych.edge.fastapi.description import (
     described_headers,
@@ -18,6 +19,7 @@ from diptych.edge.fastapi.description import (
     described_status,
 )
 from diptych.edge.fastapi.links import links_of, operation_ids
+from diptych.edge.fastapi.live import Events, Live, Streams
 from diptych.edge.fastapi.models import (
     has_version,
     input_model,
@@ -30,6 +32,7 @@ from diptych.edge.fastapi.models import (
 from diptych.edge.fastapi.queries import QueryAnswers
 from diptych.edge.fastapi.requests import WITH_BODY, MessageRoute, command_id_of
 from diptych.edge.fastapi.settings import Endpoint, Settings
+from diptych.errors import BadMessage
 from diptych.message import Message
 from diptych.write.command import Command
 
@@ -57,6 +60,45 @@ def add_route(router: APIRouter, route: str, endpoints: Mapping[str, Endpoint], 
         openapi_extra={"parameters": described_headers(endpoint, is_command=is_command, is_versioned=is_versioned)},
         route_class_override=MessageRoute,
     )
+
+
+def add_stream_route(router: APIRouter, route: str, found: Events | Live, streams: Streams) -> None:
+    """
+    Serve what goes on for ever. OpenAPI is told nothing of it: it has no words for an answer without an end.
+
+    Raises:
+        BadMessage: It isn't asked for by GET.
+    """
+    method, _, path = route.partition(" ")
+    _check_stream(route, found)
+    if isinstance(found, Live):
+        answer = _with_signature(_watching(found, streams), found.query, method, names_in(path))
+    else:
+        answer = _telling(found, streams)
+    router.add_api_route(path, answer, methods=[method], include_in_schema=False, route_class_override=MessageRoute)
+
+
+def _check_stream(route: str, found: Events | Live) -> None:
+    if isinstance(found, Live):
+        check_route(route, found.query, None)
+    if not route.startswith("GET /"):
+        raise BadMessage(f'route {route!r} watches: write GET, a space and a path, such as "GET /orders/live"')
+    if isinstance(found, Events) and (not found.categories or names_in(route)):
+        raise BadMessage(f"route {route!r} tells events: name one or more categories, and nothing to fill in the path")
+
+
+def _watching(live: Live, streams: Streams) -> Callable[..., Coroutine[Any, Any, Response]]:
+    async def answer(request: Request, message: BaseModel, **in_path: Any) -> Response:
+        return await streams.results(request, live, message_of(live.query, message, in_path))
+
+    return answer
+
+
+def _telling(events: Events, streams: Streams) -> Callable[..., Coroutine[Any, Any, Response]]:
+    async def answer(request: Request, after: Annotated[int | None, Query(ge=0, le=INT64[-1])] = None) -> Response:
+        return await streams.events(request, events.categories, after)
+
+    return answer
 
 
 def add_status_route(router: APIRouter, settings: Settings) -> None:

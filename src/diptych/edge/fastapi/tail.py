@@ -1,0 +1,152 @@
+"""
+Follow the end of a log once for everybody who watches it: one read, however many are connected.
+
+Whoever is behind reads for himself from where he stands; the end only says that there is more,
+and keeps the last piece that was read.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from fastapi.sse import format_sse_event
+
+from diptych.errors import LogRewound, Unavailable
+from diptych.event import RawEvent, RecordedEvent
+from diptych.log import EventStore
+
+_logger = logging.getLogger("diptych.http")
+
+PIECE = 100  # events that one connection holds in memory at most
+POLL_S = 1.0
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Events as they are sent, from behind one position up to another; whether there may be more at once."""
+
+    after: int
+    through: int
+    sent: bytes
+    is_full: bool
+
+
+class Tail:
+    """The end of a log, as far as some categories go; only durable events are in it."""
+
+    def __init__(self, event_store: EventStore, categories: Sequence[str]) -> None:
+        self._event_store, self._categories = event_store, categories
+        self._through = 0
+        self._watching = 0
+        self._moved = asyncio.Event()
+        self._reads: dict[int, asyncio.Task[Piece]] = {}
+        self._last: Piece | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    @asynccontextmanager
+    async def watched(self) -> AsyncIterator[None]:
+        """Follow for as long as the block runs, with everybody else who does."""
+        self._watching += 1
+        task = self._task = self._task or asyncio.create_task(self._follow(), name="diptych-live")
+        try:
+            yield
+        finally:
+            self._watching -= 1
+            if not self._watching:
+                self._task = None
+                task.cancel()
+                await asyncio.wait([task])
+
+    async def after(self, position: int) -> Piece:
+        """
+        The events behind a position; read once for all who ask at the same time.
+
+        Raises:
+            Unavailable: The log is away.
+        """
+        if self._last is not None and self._last.after == position:
+            return self._last
+        reading = self._reads.get(position)
+        if reading is None:
+            reading = self._reads[position] = asyncio.create_task(self._read(position))
+            reading.add_done_callback(lambda _: self._reads.pop(position))
+        return await asyncio.shield(reading)
+
+    async def beyond(self, position: int, timeout_s: float) -> None:
+        """
+        Return once something may lie beyond a position, or after some seconds.
+
+        Raises:
+            LogRewound: The log went back.
+        """
+        if self._task is not None and self._task.done():
+            self._task.result()
+        if self._through <= position:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._moved.wait(), timeout_s)
+
+    async def _follow(self) -> None:
+        self._last, connections = None, -1
+        while True:
+            try:
+                if connections < 0:
+                    self._through = await self._event_store.head()
+                piece = await self.after(self._through)
+                if self._event_store.store.connections != connections:  # it may lead to a server that lacks something
+                    connections = self._event_store.store.connections
+                    await insist_on(self._event_store, self._through)
+            except Unavailable as error:
+                _logger.info("the log can't be followed now: %s", error)
+                await asyncio.sleep(POLL_S)
+                continue
+            if piece.through > self._through:
+                self._last, self._through = piece, piece.through
+                moved, self._moved = self._moved, asyncio.Event()
+                moved.set()
+            if not piece.is_full:
+                await self._event_store.wait_beyond(self._through, POLL_S)
+
+    async def _read(self, position: int) -> Piece:
+        page = await self._event_store.store.read(position, limit=PIECE, categories=self._categories)
+        sent = b"".join(_event(self._event_store.decode(stored)) for stored in page.events)
+        return Piece(position, page.through, sent, len(page.events) == PIECE)
+
+
+async def insist_on(event_store: EventStore, position: int) -> None:
+    """
+    Insist that a position is in the log.
+
+    Raises:
+        LogRewound: The log ends before it.
+    """
+    if position > await event_store.head():
+        raise LogRewound(
+            who=f"event id {position}",
+            why="the log ends before it: it was put back, or is another one",
+            repair="connect again without Last-Event-ID, and read again what is shown",
+        )
+
+
+def _event(event: RecordedEvent[Any]) -> bytes:
+    told = {
+        "position": event.global_position,
+        "stream": event.stream_id,
+        "version": event.version,
+        "type": event.event_type,
+        "event_id": event.event_id,
+        "recorded_at": event.recorded_at,
+        "data": event.data.payload if isinstance(event.data, RawEvent) else event.data,
+    }
+    return format_sse_event(
+        data_str=_encode(told).decode(), event=one_line(event.event_type), id=str(event.global_position)
+    )
+
+
+def one_line(text: str) -> str:
+    """A text that may stand in a field of an event."""
+    return " ".join(text.split())
