@@ -6,7 +6,7 @@ The databases are `DIPTYCH_LOG_URL` and `DIPTYCH_READ_URL`, else files in ./data
 """
 
 from diptych import Diptych
-from diptych.fastapi import Endpoint, Routes, api
+from diptych.fastapi import Endpoint, Events, Live, Routes, api
 
 from .handlers import commands, queries
 from .messages import (
@@ -28,6 +28,8 @@ ROUTES: Routes = {
     "DELETE /orders/{order_id}": CancelOrder,
     "GET /orders/{order_id}": OrderById,
     "GET /orders/search": SearchOrders,
+    "GET /orders/live": Live(SearchOrders),
+    "GET /orders/events": Events("Order"),
     "GET /customers/{customer_id}/orders": OrdersOfCustomer,
     "GET /reports/daily-sales": SalesOfDays,
 }

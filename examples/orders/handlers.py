@@ -2,7 +2,7 @@
 
 from sqlalchemy import select
 
-from diptych import CommandBus, NotFound, PaginatedResult, QueryBus, ReadModel, Repository
+from diptych import RELEVANCE, CommandBus, NotFound, PaginatedResult, QueryBus, ReadModel, Repository
 
 from .messages import (
     AddItem,
@@ -106,11 +106,18 @@ async def search_orders(query: SearchOrders, orders: ReadModel[OrderView]) -> Pa
     return await orders.page(
         where={"customer_id": query.customer_id, "status": query.status},
         search=query.q,
-        order_by=f"-{query.sort_by}" if query.sort_order == "desc" else query.sort_by,
+        order_by=_order_of(query),
+        highlight=query.highlight,
         page=query.page,
         page_size=query.page_size,
         cursor=query.cursor,
     )
+
+
+def _order_of(query: SearchOrders) -> str | None:
+    if query.sort_by == "relevance":
+        return RELEVANCE if query.q is not None else None
+    return f"-{query.sort_by}" if query.sort_order == "desc" else query.sort_by
 
 
 @queries.handler

@@ -84,8 +84,9 @@ class SearchOrders(Query[PaginatedResult[OrderView]]):
     q: Text | None = None
     status: Status | None = None
     customer_id: Text | None = None
-    sort_by: Literal["created_at", "ordered_on", "total_amount", "customer_id", "status"] = "created_at"
+    sort_by: Literal["created_at", "ordered_on", "total_amount", "customer_id", "status", "relevance"] = "created_at"
     sort_order: Literal["asc", "desc"] = "desc"
+    highlight: bool = False
     page: PageNumber = 1
     page_size: PageSize = 20
     cursor: str | None = None

@@ -41,7 +41,7 @@ def _whole(value: object) -> object:
 
 
 def _has_a_url(order_id: str) -> str:
-    if order_id in {".", "..", "search"}:
+    if order_id in {".", "..", "search", "live", "events"}:
         raise ValueError(f"/orders/{order_id} is no place for an order: choose another id")
     return order_id
 

@@ -15,7 +15,7 @@ from diptych.edge.fastapi.api import (
     get_query_bus,
     router,
 )
-from diptych.edge.fastapi.live import Events, Live
+from diptych.edge.fastapi.live import Events, EventsOf, Live
 from diptych.edge.fastapi.positions import PositionCookie
 from diptych.edge.fastapi.problems import problems
 from diptych.edge.fastapi.requests import MessageRoute
@@ -26,6 +26,7 @@ __all__ = [
     "Commands",
     "Endpoint",
     "Events",
+    "EventsOf",
     "Live",
     "MessageRoute",
     "Options",

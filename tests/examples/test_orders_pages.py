@@ -94,3 +94,16 @@ async def test_what_is_wrong_with_a_question_is_a_problem_whatever_is_accepted(o
 
     assert response.status_code == 422
     assert response.headers["Content-Type"] == "application/problem+json"
+
+
+async def test_a_search_by_relevance_shows_where_it_found_what(orders: Orders) -> None:
+    named = {"1": "Oak table with a lamp", "2": "<Lamp>", "3": "Oak table"}
+    answers = [await orders.place(order_id=id, items=[{**LAMP, "product_name": name}]) for id, name in named.items()]
+
+    found = await orders.read("/orders/search", answers[-1], q="lamp", sort_by="relevance", highlight=True)
+    newest = await orders.read("/orders/search", answers[-1], sort_by="relevance")
+
+    assert [order["order_id"] for order in found["items"]] == ["2", "1"]
+    assert found["highlights"][0] == {"products": "&lt;<mark>Lamp</mark>&gt;"}
+    assert [order["order_id"] for order in newest["items"]] == ["3", "2", "1"]
+    assert "highlights" not in newest

@@ -6,6 +6,33 @@ READ, READ_DATABASES = "src/diptych/read", "tests/conformance/test_read_database
 
 MUTANTS = [
     Mutant(
+        "a cell is no formula",
+        "P7",
+        "src/diptych/edge/fastapi/exports.py",
+        "if value.startswith(FORMULA)",
+        "if False",
+        "tests/examples/test_orders_pages.py",
+        "formulas",
+    ),
+    Mutant(
+        "a stream goes on behind what was seen",
+        "P2",
+        "src/diptych/edge/fastapi/live.py",
+        "position = _last_id(request) if after is None else after",
+        "position = after",
+        "tests/http/test_live.py",
+        "goes_on_behind",
+    ),
+    Mutant(
+        "what was found is escaped",
+        "P7",
+        f"{READ}/ranking.py",
+        "<mark>{escape(text[left:right])}</mark>",
+        "<mark>{text[left:right]}</mark>",
+        "tests/unit/read/test_search.py",
+        "no_markup",
+    ),
+    Mutant(
         "a row is looked up in the generation that is served",
         "P8",
         f"{READ}/lookup.py",
