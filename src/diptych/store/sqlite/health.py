@@ -72,11 +72,13 @@ def _of_writer(path: str) -> Iterator[Finding]:
     """Whether somebody has kept the file for writing longer than a batch takes."""
     if not os.access(path, os.W_OK):
         return
-    connection = apsw.Connection(path)
+    connection, before = apsw.Connection(path), _written(path)
     try:
         insist(lambda: connection.execute("BEGIN IMMEDIATE"), for_s=HELD_S)
         connection.execute("ROLLBACK")
     except apsw.BusyError:
+        if _written(path) != before:  # many have written meanwhile, one after another
+            return
         who = _holders(path, _WRITE)
         what = f"{who or 'somebody'} has held {path} for writing for longer than {lasting(HELD_S)}"
         yield problem("blocked", what, "let it end its transaction, or end it: others can't write")
@@ -84,13 +86,17 @@ def _of_writer(path: str) -> Iterator[Finding]:
         connection.close()
 
 
+def _written(path: str) -> tuple[int, int]:
+    wal = Path(f"{path}-wal")
+    return (wal.stat().st_size, wal.stat().st_mtime_ns) if wal.exists() else (0, 0)
+
+
 def _of_readers(path: str) -> Iterator[Finding]:
     """A WAL that can't shrink: a snapshot has been open for long."""
-    wal = Path(f"{path}-wal")
-    size = wal.stat().st_size if wal.exists() else 0
+    size, _ = _written(path)
     if size > 2 * WAL_BYTES:
         who = _holders(path, _READS)
-        what = f"{wal} has grown to {size // 1024**2} MiB: {who or 'somebody'} keeps a snapshot open"
+        what = f"{path}-wal has grown to {size // 1024**2} MiB: {who or 'somebody'} keeps a snapshot open"
         yield warning("transaction", what, "let the reader end its snapshot, or end it")
 
 
