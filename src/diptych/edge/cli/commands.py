@@ -24,8 +24,8 @@ from diptych.edge.cli import (
 from diptych.errors import DiptychError
 
 cli: typer.Typer = typer.Typer(help="Look after a Diptych application.", no_args_is_help=True, add_completion=False)
-for command in (running.init, running.serve, running.worker, status.status, doctor.doctor, state.state, moving.export):
-    cli.command()(command)
+for _command in (running.init, running.serve, running.worker, status.status, doctor.doctor, state.state, moving.export):
+    cli.command()(_command)
 cli.command("import")(moving.import_)
 cli.add_typer(streams.streams, name="streams")
 cli.add_typer(events.events, name="events")
