@@ -44,6 +44,14 @@ def test_status_tells_how_each_projection_is_doing(urls: list[str]) -> None:
     assert "sales_by_day" in told("status", *APP, *urls)
 
 
+def test_status_is_told_without_the_log_too(urls: list[str]) -> None:
+    asyncio.run(an_order(urls))
+
+    statuses = lines("status", *APP, "--log", "none", *urls[2:])
+
+    assert {(each["name"], each["checkpoint"]) for each in statuses} == {("orders", 1), ("sales_by_day", 1)}
+
+
 def test_status_fails_where_a_projection_stands_still(urls: list[str]) -> None:
     asyncio.run(an_order(urls))
     with sqlite(urls[3]) as read:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Annotated
 
 import typer
@@ -13,6 +13,7 @@ from diptych.app import Diptych
 from diptych.edge.cli.options import LOG_URL, READ_URL, App, Json, Log, Read, application, must_be_there
 from diptych.edge.cli.printing import print_lines, status_table
 from diptych.log import open_store
+from diptych.read.absent import NONE, without_log
 from diptych.read.database import open_read_db
 from diptych.read.synchronizer import ProjectionStatus, ReadModelSynchronizer
 from diptych.read.wait import FINAL
@@ -58,8 +59,10 @@ async def _watched(app: Diptych, log: str, read: str) -> Sequence[ProjectionStat
 
 @asynccontextmanager
 async def looking(app: Diptych, log: str, read: str) -> AsyncIterator[ReadModelSynchronizer]:
-    """A synchronizer that follows nothing, on databases that are there."""
+    """A synchronizer that follows nothing, on databases that are there; without a log where that is "none"."""
     must_be_there("log", log)
     must_be_there("read", read)
-    async with open_store(log, app.events) as event_store, open_read_db(read) as read_db:
-        yield ReadModelSynchronizer(event_store, read_db, app.projections)
+    opening = nullcontext() if log == NONE else open_store(log, app.events)
+    async with opening as opened, open_read_db(read) as read_db:
+        event_store = opened or without_log(read_db, app.events)
+        yield ReadModelSynchronizer(event_store, read_db, app.projections, follow=False)
