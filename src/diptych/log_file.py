@@ -138,10 +138,11 @@ def _raw(*parts: bytes) -> tuple[Any, ...]:
     """
     Whether parts have to be the texts of strings, and then the parts.
 
-    As they are, they would end the line, or break it: JSON with line breaks, and what is no JSON at all.
+    As they are, they would end the line, break it or lose something: JSON with line breaks in it or space around it,
+    and what is no JSON at all.
     """
     try:
-        as_text = any(b"\n" in part or not _check_json(part) for part in parts)
+        as_text = any(b"\n" in part or bytes(_check_json(part)) != part for part in parts)
     except msgspec.DecodeError:
         as_text = True
     return as_text, *(msgspec.Raw(_encode(part.decode()) if as_text else part) for part in parts)

@@ -294,7 +294,15 @@ async def test_an_export_of_another_log_is_not_gone_on_with(log: str, file: Path
 
 
 @pytest.mark.parametrize(
-    "payload", [b'{\n "n": 1\r\n}', b"no json", b"", b'{"a":1} {"b":2}', b'{"n":10000000000000000000000,"m":1e400}']
+    "payload",
+    [
+        b'{\n "n": 1\r\n}',
+        b"no json",
+        b"",
+        b' {"a": 1} ',
+        b'{"a":1} {"b":2}',
+        b'{"n":10000000000000000000000,"m":1e400}',
+    ],
 )
 async def test_payloads_come_back_byte_by_byte(file: Path, tmp_path: Path, payload: bytes) -> None:
     log, new = f"sqlite:///{tmp_path}/log.db", f"sqlite:///{tmp_path}/new.db"
