@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import apsw
 import msgspec
+from tests.faults.waiting import DEADLINE_S
 from tests.serving import environment
 from typer.testing import CliRunner
 
@@ -35,6 +37,14 @@ def refused(*command: str) -> BaseException:
     assert result.exit_code == 1, result.output
     assert result.exception is not None
     return result.exception
+
+
+def eventually(condition: Callable[[], bool], otherwise: str) -> None:
+    """Look again and again until a condition holds, as `until` does where no loop runs."""
+    deadline = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < deadline, otherwise
+        time.sleep(0.05)
 
 
 def diptych(*command: str, **variables: str) -> "subprocess.CompletedProcess[str]":

@@ -13,6 +13,7 @@ from diptych.edge.cli import (
     events,
     identity,
     moving,
+    projections,
     pruning,
     running,
     schema,
@@ -27,6 +28,7 @@ cli: typer.Typer = typer.Typer(help="Look after a Diptych application.", no_args
 for _command in (running.init, running.serve, running.worker, status.status, doctor.doctor, state.state, moving.export):
     cli.command()(_command)
 cli.command("import")(moving.import_)
+cli.add_typer(projections.projections, name="projections")
 cli.add_typer(streams.streams, name="streams")
 cli.add_typer(events.events, name="events")
 cli.add_typer(pruning.commands, name="commands")

@@ -40,11 +40,14 @@ class Bar:
     """A bar that is moved by telling how far it is, of how much."""
 
     def __init__(self, progress: Progress, what: str) -> None:
-        self._progress, self._task = progress, progress.add_task(what, total=None, figures="")
+        self._what, self._progress = what, progress
+        self._task = progress.add_task(what, total=None, figures="")
 
-    def __call__(self, done: int, of: int) -> None:
+    def __call__(self, done: int, of: int, what: str | None = None) -> None:
         """Move it."""
-        self._progress.update(self._task, completed=done, total=of, figures=f"{done:,} of {of:,}")
+        self._progress.update(
+            self._task, completed=done, total=of, figures=f"{done:,} of {of:,}", description=what or self._what
+        )
 
 
 @contextmanager

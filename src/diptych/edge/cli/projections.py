@@ -1,0 +1,133 @@
+"""`diptych projections`: repair, rebuild and check read models, beside whatever processes keep them in step."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Annotated, Any, TypeVar
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from diptych.edge.cli.moving import progress_bar
+from diptych.edge.cli.options import LOG_URL, READ_URL, App, Json, Log, Read, application, duration
+from diptych.edge.cli.printing import plain, print_facts, print_lines
+from diptych.edge.cli.status import looking
+from diptych.event import event_type
+from diptych.read.progress import Progress
+from diptych.read.projection import AnyProjection, TableProjection, TwoRoundProjection
+from diptych.read.switch import KEEP_S
+from diptych.read.synchronizer import ReadModelSynchronizer
+from diptych.read.verify import FIRST, Verification
+
+T = TypeVar("T")
+
+projections: typer.Typer = typer.Typer(help="Repair, rebuild and check read models.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="The projection's name.")]
+
+
+@projections.command("list")
+def list_(app: App, json: Json = False) -> None:
+    """List the application's projections and what they handle."""
+    found = [_told(each) for each in application(app).projections]
+    if json:
+        print_lines(found)
+        return
+    table = Table("projection", "version", "kind", "handles")
+    for each in found:
+        table.add_row(*plain(each["name"], each["version"], each["kind"], ", ".join(each["handles"])))
+    Console().print(table)
+
+
+@projections.command("rebuild")
+def rebuild(
+    name: Name,
+    app: App,
+    log: Log = LOG_URL,
+    read: Read = READ_URL,
+    *,
+    before_switch: Annotated[
+        bool, typer.Option("--before-switch", help="Verify before the switch, and refuse it where a row differs.")
+    ] = False,
+    keep: Annotated[
+        timedelta | None,
+        typer.Option(parser=duration, metavar="AGE", help="How long the old one is kept, to switch back to: 1d."),
+    ] = None,
+) -> None:
+    """Build a projection anew beside the served one, then switch; one that was cut short is gone on with."""
+    with progress_bar(f"building {name}") as bar:
+
+        def told(progress: Progress) -> None:
+            bar(progress.position, progress.head, what=f"{progress.stage} {name}")
+
+        _ordered(
+            app,
+            log,
+            read,
+            lambda synchronizer: synchronizer.rebuild_projection(
+                name,
+                keep_s=KEEP_S if keep is None else keep.total_seconds(),
+                before_switch="verify" if before_switch else None,
+                progress=told,
+            ),
+        )
+    Console().print(f"{name} is served anew: diptych projections switch-back {name} takes that back", markup=False)
+
+
+@projections.command("cancel")
+def cancel(name: Name, app: App, log: Log = LOG_URL, read: Read = READ_URL) -> None:
+    """Give up a rebuild, wherever it runs; what is served stays. The exit code is 1 where there is none."""
+    cancelled = _ordered(app, log, read, lambda synchronizer: synchronizer.cancel_rebuild(name))
+    told = f"the rebuild of {name} was given up" if cancelled else f"{name} is not being rebuilt"
+    Console().print(told, markup=False)
+    raise typer.Exit(0 if cancelled else 1)
+
+
+@projections.command("switch-back")
+def switch_back(name: Name, app: App, log: Log = LOG_URL, read: Read = READ_URL) -> None:
+    """Serve again what was served before the last switch."""
+    _ordered(app, log, read, lambda synchronizer: synchronizer.switch_back(name))
+    Console().print(f"{name} is served as before the last switch", markup=False)
+
+
+@projections.command("verify")
+def verify(
+    name: Name,
+    app: App,
+    log: Log = LOG_URL,
+    read: Read = READ_URL,
+    *,
+    first: Annotated[int, typer.Option(min=0, help="Show so many of the rows that differ.")] = FIRST,
+    json: Json = False,
+) -> None:
+    """Hold what is served against a fold over the log, while it goes on; the exit code is 1 if a row differs."""
+    with progress_bar(f"verifying {name}"):
+        found = _ordered(app, log, read, lambda synchronizer: synchronizer.verify(name, first=first))
+    print_facts(_verified(found), as_json=json)
+    raise typer.Exit(0 if found.ok else 1)
+
+
+def _ordered(app: str, log: str, read: str, order: Callable[[ReadModelSynchronizer], Awaitable[T]]) -> T:
+    """What comes of an order, given to a synchronizer that follows nothing itself."""
+    found = application(app)
+
+    async def give() -> T:
+        async with looking(found, log, read) as synchronizer:
+            return await order(synchronizer)
+
+    return asyncio.run(give())
+
+
+def _told(projection: AnyProjection) -> dict[str, Any]:
+    kind = "free-form"
+    if isinstance(projection, TableProjection | TwoRoundProjection):
+        kind = "table" if isinstance(projection, TableProjection) else "two rounds"
+    handles = [each if isinstance(each, str) else event_type(each).name for each in projection.handles()]
+    return {"name": projection.name, "version": projection.version, "kind": kind, "handles": sorted(handles)}
+
+
+def _verified(found: Verification) -> dict[str, Any]:
+    of = f"{found.of.projection} {found.of.version}.{found.of.generation}"
+    numbers = {name: getattr(found, name) for name in ("position", "rows", "missing", "extra", "different")}
+    return {"projection": of, **numbers, "first": [str(each) for each in found.first]}

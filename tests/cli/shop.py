@@ -1,0 +1,45 @@
+"""A shop with a projection that fails at a negative count, until a file says that its code was mended."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from diptych import Diptych, Event, Key, RecordedEvent, TableProjection
+
+MENDED = "SHOP_MENDED"
+
+
+class Counted(Event):
+    product: str
+    count: int
+
+
+@dataclass(frozen=True)
+class StockRow:
+    product: Key[str]
+    count: int
+
+
+class Stock(TableProjection[StockRow, Counted]):
+    """What there is of each product."""
+
+    def evolve(self, row: StockRow | None, event: RecordedEvent[Counted]) -> StockRow | None:
+        if event.data.count < 0 and not Path(os.environ[MENDED]).exists():
+            raise ValueError(f"{event.data.count} of {event.data.product}")
+        return StockRow(event.data.product, event.data.count)
+
+
+@dataclass(frozen=True)
+class TallyRow:
+    product: Key[str]
+    times: int
+
+
+class Tally(TableProjection[TallyRow, Counted]):
+    """How often each product was counted."""
+
+    def evolve(self, row: TallyRow | None, event: RecordedEvent[Counted]) -> TallyRow | None:
+        return TallyRow(event.data.product, row.times + 1 if row else 1)
+
+
+app = Diptych(projections=[Stock, Tally])

@@ -1,0 +1,111 @@
+"""Read models are repaired, rebuilt and checked from a process beside the one that keeps them in step."""
+
+import asyncio
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from tests.cli import shop
+from tests.cli.calling import DIPTYCH, eventually, lines, refused, sqlite, told
+from tests.cli.shop import Counted
+from tests.serving import environment
+from typer.testing import CliRunner
+
+from diptych.edge.cli.commands import cli
+from diptych.errors import NoProjection, NotKept, RebuildRefused
+from diptych.log import open_store
+
+SHOP = ["--app", "tests.cli.shop:app"]
+
+
+@pytest.fixture(autouse=True)
+def mended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file that says that the shop's code was mended."""
+    monkeypatch.setenv(shop.MENDED, str(tmp_path / "mended"))
+    return tmp_path / "mended"
+
+
+@contextmanager
+def worker(urls: list[str]) -> Iterator[None]:
+    """A process that keeps the shop's projections in step."""
+    process = subprocess.Popen(
+        [*DIPTYCH, "worker", *SHOP, *urls], env=environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"following with stock, tally\n"
+        yield
+    finally:
+        process.terminate()
+        process.communicate()
+
+
+def count(urls: list[str], *counts: int) -> int:
+    """Count lamps; the last position."""
+
+    async def append() -> int:
+        async with open_store(urls[1], shop.app.events) as event_store:
+            events = [Counted(product="lamp", count=number) for number in counts]
+            return (await event_store.append_events(stream_id="Lamp", stream_type="Shop", events=events)).position
+
+    return asyncio.run(append())
+
+
+def status(urls: list[str], name: str) -> dict[str, Any]:
+    """What is told of what a projection serves."""
+    printed = CliRunner().invoke(cli, ["status", *SHOP, *urls, "--json"]).output.splitlines()
+    found = [msgspec.json.decode(line) for line in printed]
+    return next((each for each in found if each["name"] == name and each["served"]), {"checkpoint": 0, "state": ""})
+
+
+def reaches(urls: list[str], position: int, *names: str) -> None:
+    """Return when projections have applied everything up to a position."""
+    eventually(lambda: all(status(urls, name)["checkpoint"] >= position for name in names), "it does not follow")
+
+
+def test_the_projections_of_an_application_are_listed() -> None:
+    assert lines("projections", "list", *SHOP) == [
+        {"name": "stock", "version": 1, "kind": "table", "handles": ["Counted"]},
+        {"name": "tally", "version": 1, "kind": "table", "handles": ["Counted"]},
+    ]
+    assert "tally" in told("projections", "list", *SHOP)
+
+
+def test_a_row_that_differs_is_found_rebuilt_and_switched_back(urls: list[str]) -> None:
+    told("init", *SHOP, *urls)
+    with worker(urls):
+        reaches(urls, count(urls, 1, 2, 3), "stock", "tally")
+        (well,) = lines("projections", "verify", "stock", *SHOP, *urls)
+        assert (well["rows"], well["different"], well["first"]) == (1, 0, [])
+        with sqlite(urls[3]) as read:
+            read.execute("UPDATE stock_v1 SET count = 99")
+
+        (found,) = lines("projections", "verify", "stock", *SHOP, *urls, code=1)
+        assert (found["different"], "99" in found["first"][0]) == (1, True)
+        assert isinstance(refused("projections", "rebuild", "stock", "--before-switch", *SHOP, *urls), RebuildRefused)
+        assert lines("projections", "verify", "stock", *SHOP, *urls, code=1)[0]["different"] == 1
+
+        told("projections", "rebuild", "stock", *SHOP, *urls)
+        assert lines("projections", "verify", "stock", *SHOP, *urls)[0]["different"] == 0
+        told("projections", "switch-back", "stock", *SHOP, *urls)
+        assert lines("projections", "verify", "stock", *SHOP, *urls, code=1)[0]["different"] == 1
+
+
+def test_there_is_nothing_to_cancel_or_to_take_back(urls: list[str]) -> None:
+    told("init", *SHOP, *urls)
+    with worker(urls):
+        reaches(urls, count(urls, 1), "stock", "tally")
+
+    assert "is not being rebuilt" in told("projections", "cancel", "stock", *SHOP, *urls, code=1)
+    assert isinstance(refused("projections", "switch-back", "stock", *SHOP, *urls), NotKept)
+
+
+@pytest.mark.parametrize("command", ["rebuild", "cancel", "switch-back", "verify"])
+def test_a_projection_that_nobody_knows_is_named(urls: list[str], command: str) -> None:
+    told("init", *SHOP, *urls)
+
+    assert isinstance(refused("projections", command, "nothing", *SHOP, *urls), NoProjection)
