@@ -16,6 +16,8 @@ from benchmarks import (
     append_postgres,
     dispatch,
     project,
+    project_postgres,
+    rebuild,
     visible,
     visible_elsewhere,
 )
@@ -27,7 +29,8 @@ BENCHMARKS: dict[str, dict[str, Run]] = {
     "append-many": {"postgres": append_many.run},
     "append-growth": {"postgres": append_growth.run},
     "dispatch": {"sqlite": dispatch.run},
-    "project": {"sqlite": project.run},
+    "project": {"sqlite": project.run, "postgres": project_postgres.run},
+    "rebuild": {"sqlite": rebuild.run, "postgres": rebuild.run_postgres},
     "visible": {"sqlite": visible.run, "postgres": visible_elsewhere.run},
 }
 LEAST = 0.1

@@ -6,7 +6,7 @@ that commits by itself, then the checkpoint; the disk is synced as often as that
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from decimal import Decimal
@@ -20,10 +20,12 @@ import msgspec
 
 from benchmarks.compare import Result, compare
 from diptych import Event, EventStore, ReadModelSynchronizer, ToStream, open_read_db, open_store
+from diptych.read.projection import AnyProjection
 from orders.events import ItemAdded, OrderPlaced, OrderShipped
 from orders.values import Address, Line
 from orders.views import Orders
 
+EVENT_TYPES: list[type[Event]] = [OrderPlaced, ItemAdded, OrderShipped]
 EVENTS = 200_000
 GUIDE_EVENTS = 3_000
 PER_ORDER, PER_APPEND, PER_READ = 10, 100, 100
@@ -38,7 +40,7 @@ async def run(scale: float) -> list[Result]:
     """Events a second."""
     with TemporaryDirectory() as folder:
         log = Path(folder) / "log.db"
-        async with open_store(f"sqlite:///{log}", [OrderPlaced, ItemAdded, OrderShipped]) as event_store:
+        async with open_store(f"sqlite:///{log}", EVENT_TYPES) as event_store:
             await fill(event_store, int(EVENTS * scale))
             return [await _row(event_store, log, Path(folder), int(GUIDE_EVENTS * scale))]
 
@@ -65,7 +67,7 @@ def _life_of(order_id: str) -> list[Event]:
 async def _row(event_store: EventStore, log: Path, folder: Path, guide_events: int) -> Result:
     async def ours() -> float:
         with _new_file(folder / "ours.db") as path:
-            return await caught_up(event_store, path)
+            return await caught_up(event_store, f"sqlite:///{path}", [Orders])
 
     async def theirs() -> float:
         with _new_file(folder / "theirs.db") as path:
@@ -74,19 +76,19 @@ async def _row(event_store: EventStore, log: Path, folder: Path, guide_events: i
     return await compare("project/guide", ours, theirs, unit="events/s")
 
 
-async def caught_up(event_store: EventStore, path: Path) -> float:
+async def caught_up(event_store: EventStore, read: str, projections: Sequence[type[AnyProjection]]) -> float:
     """Events a second, from an empty read database to the head of the log."""
     head = await event_store.head()
-    async with open_read_db(f"sqlite:///{path}") as read_db:
-        synchronizer = ReadModelSynchronizer(event_store, read_db, [Orders])
+    async with open_read_db(read) as read_db:
+        synchronizer = ReadModelSynchronizer(event_store, read_db, projections)
         began = perf_counter()
         running = asyncio.create_task(synchronizer.run())
-        reached = await synchronizer.wait_for("orders", head, timeout=600)
+        for each in projections:
+            if (reached := await synchronizer.wait_for(each.name, head, timeout=600)).stale:
+                raise RuntimeError(f"did not catch up: {reached}")
         took = perf_counter() - began
         synchronizer.stop()
         await running
-    if reached.stale:
-        raise RuntimeError(f"did not catch up: {reached}")
     return head / took
 
 
@@ -110,7 +112,7 @@ def _guide(log: Path, path: Path, events: int) -> float:
             (position, PER_READ),
         ).fetchall()
         for position, type, payload in rows:  # noqa: B007  # the last one is the checkpoint
-            target.execute(UPSERT, _effect(type, msgspec.json.decode(payload)))
+            target.execute(UPSERT, effect(type, msgspec.json.decode(payload)))
         target.execute("INSERT OR REPLACE INTO checkpoint VALUES ('orders', ?)", (position,))
     rate = position / (perf_counter() - began)
     source.close()
@@ -118,6 +120,7 @@ def _guide(log: Path, path: Path, events: int) -> float:
     return rate
 
 
-def _effect(type: str, data: dict[str, object]) -> dict[str, object]:
+def effect(type: str, data: dict[str, object]) -> dict[str, object]:
+    """What an event changes, as guides write it."""
     status = "shipped" if type == "OrderShipped" else "pending"
     return {"order_id": data["order_id"], "customer_id": data.get("customer_id"), "status": status, "total": 28}
