@@ -34,6 +34,7 @@ from diptych.errors import (
     NotFound,
     NotKept,
     NotServed,
+    NotStopped,
     NotStorable,
     OutcomeUnknown,
     Overloaded,
@@ -55,10 +56,12 @@ from diptych.log import Appended, EventStore, ToStream, open_store
 from diptych.message import new_id
 from diptych.money import Amount, Money
 from diptych.past import At, changes
+from diptych.read.acts import Act
 from diptych.read.columns import Indexed, Key, Scale, Searched
 from diptych.read.comparison import Difference
 from diptych.read.consistency import Answer, ConsistentQueryHandler
 from diptych.read.database import ReadDatabase, open_read_db
+from diptych.read.failure import Park, Stop
 from diptych.read.identity import Mended, log_adopt, log_restored
 from diptych.read.live import Live
 from diptych.read.model import ReadModel
@@ -89,6 +92,7 @@ __all__ = [
     "EXISTS",
     "NO_STREAM",
     "RELEVANCE",
+    "Act",
     "Aggregate",
     "Amount",
     "Answer",
@@ -137,10 +141,12 @@ __all__ = [
     "NotFound",
     "NotKept",
     "NotServed",
+    "NotStopped",
     "NotStorable",
     "OutcomeUnknown",
     "Overloaded",
     "PaginatedResult",
+    "Park",
     "PreconditionFailed",
     "Progress",
     "Projection",
@@ -166,6 +172,7 @@ __all__ = [
     "SchemaChanged",
     "Searched",
     "Severity",
+    "Stop",
     "TableProjection",
     "ToStream",
     "Token",

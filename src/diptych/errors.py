@@ -15,6 +15,7 @@ Every error that Diptych raises, under one tree.
     │   ├── NotKept             nothing that was served before is kept still
     │   ├── RebuildRefused      what was built differs from what is served
     │   ├── RebuildCancelled    somebody cancelled it
+    │   ├── NotStopped          the projection goes on: there is nothing to retry or skip
     │   └── LogRewound          the log was restored, or is another log
     ├── Unavailable         not now; the same call may succeed later
     │   ├── Overloaded          the queue is full
@@ -143,6 +144,18 @@ class Malformed(Refused):
     def __init__(self, what: str, why: str) -> None:
         super().__init__(f"malformed {what}: {why}; pass it back exactly as it was given")
         self.what, self.why = what, why
+
+
+class NotStopped(Refused):
+    """The projection did not stop at anything, so there is nothing to retry or to skip."""
+
+    projection: str
+
+    def __init__(self, projection: str) -> None:
+        super().__init__(
+            f"projection {projection!r} has not stopped at an event: there is nothing to retry or skip; see its status"
+        )
+        self.projection = projection
 
 
 class LogRewound(Refused):

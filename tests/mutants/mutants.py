@@ -50,7 +50,7 @@ MUTANTS = [
         "the checkpoint moves with the effect",
         "P6",
         f"{READ}/follower.py",
-        "await checkpoint.advance(connection, held, through, event_id, self._seen(page, done, head))",
+        "await checkpoint.advance(connection, held, through, event_id, self._seen(page, through, head, done))",
         "event_id",
         READ_DATABASES,
         "ended_in_its_middle and not Postgres",
@@ -94,10 +94,10 @@ MUTANTS = [
     Mutant(
         "tries are bounded",
         "P9",
-        f"{READ}/runner.py",
+        f"{READ}/failure.py",
         "TRIES = 4",
         "TRIES = 1_000_000",
-        READ_DATABASES,
+        "tests/unit/read/test_synchronizer.py",
         "pauses_grow",
     ),
     Mutant(

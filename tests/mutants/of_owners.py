@@ -1,5 +1,6 @@
 """The lines that carry a promise where several workers share the projections."""
 
+from tests.mutants import of_failures
 from tests.mutants.mutant import Mutant
 
 READ = "src/diptych/read"
@@ -52,9 +53,10 @@ MUTANTS = [
         "what was applied of a long batch is where the checkpoint moves",
         "P6",
         f"{READ}/follower.py",
-        "through, event_id = events[done - 1].global_position, events[done - 1].event_id",
+        "through, event_id = batch.applied[done - 1].global_position, batch.applied[done - 1].event_id",
         "pass",
         READ_DATABASES,
         "ended_in_its_middle and not Postgres",
     ),
+    *of_failures.MUTANTS,
 ]

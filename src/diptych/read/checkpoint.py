@@ -321,11 +321,6 @@ async def fail(connection: AsyncConnection, held: Checkpoint, failure: Failure) 
         raise FencedOut
 
 
-async def resume(connection: AsyncConnection, held: Checkpoint) -> None:
-    """Forget why a projection stopped."""
-    await sql.change(connection, "checkpoint_resume", held.parameters(epoch=held.epoch))
-
-
 async def release(connection: AsyncConnection, held: Checkpoint) -> None:
     """Stop owning, so that another may take over at once."""
     await sql.change(connection, "checkpoint_release", held.parameters(epoch=held.epoch))

@@ -8,23 +8,26 @@ and skips nothing (P6). Only the owner of the lease can write.
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from math import inf
 from time import monotonic
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from diptych.errors import LogRewound, Unavailable
+from diptych.errors import DiptychError, LogRewound, Unavailable, Unreadable
 from diptych.event import RawEvent, RecordedEvent
 from diptych.log import EventStore
-from diptych.read import checkpoint
+from diptych.read import checkpoint, parked
 from diptych.read.batch import collector_paused
-from diptych.read.checkpoint import LEASE_S, Checkpoint, Failure, FencedOut, Generation, Seen
+from diptych.read.checkpoint import LEASE_S, Checkpoint, Failure, FencedOut, Generation, Paused, Seen
 from diptych.read.database import ReadDatabase
+from diptych.read.failure import OnFailure, stream_key
 from diptych.read.feed import Feed
-from diptych.read.projection import AnyProjection, type_names
+from diptych.read.parking import Parking, positions_of
+from diptych.read.projection import AnyProjection, parking_keys, type_names
 from diptych.read.projector import Projector, projector
 from diptych.read.wait import Watcher
-from diptych.store.port import Page
+from diptych.store.port import Page, StoredEvent
 
 _logger = logging.getLogger("diptych.projection")
 
@@ -65,6 +68,7 @@ class Follower:
         self.projector: Projector = projector(projection, of)
         self._event_store, self._read_db, self._watcher = event_store, read_db, watcher
         self._reader = (feed or Feed(event_store)).reader(type_names(projection))
+        self._projection, self._parking = projection, Parking(projection)
         self._publish_at: int | None = None
         self._publish, self._serves = publish, False
         self._connections = 0
@@ -78,6 +82,11 @@ class Follower:
         """The last position that was applied."""
         return self._owned().position
 
+    @property
+    def on_failure(self) -> OnFailure:
+        """What becomes of an event that fails."""
+        return self._projection.on_failure
+
     async def claim(self, owner: str) -> bool:
         """
         Become the owner, if nobody else is.
@@ -87,6 +96,8 @@ class Follower:
         """
         async with self._read_db.begin() as connection:
             self.held = await checkpoint.claim(connection, self.of, owner)
+            if self.held is not None:
+                await self._parking.load(connection, self.held)
             served = await checkpoint.served(connection, self.of.projection, self.of.version)
         if self.held is None:
             return False
@@ -115,7 +126,7 @@ class Follower:
         Write a batch's effect and its checkpoint, or nothing at all.
 
         A batch that takes too long is ended between two events, where its projection allows that;
-        what was applied of it commits.
+        what was applied of it commits. Events whose key is parked queue behind what is.
         """
         held = self._owned()
         events = self._decoded(page)
@@ -123,14 +134,101 @@ class Follower:
         head = await self._head_beyond(page)
         async with self._read_db.begin() as connection:
             await checkpoint.fence(connection, held)
-            done = await self.projector.apply(connection, events, monotonic() + BATCH_S) if events else 0
-            if done < len(events):
-                through, event_id = events[done - 1].global_position, events[done - 1].event_id
-                self._is_at_head = False
-            await checkpoint.advance(connection, held, through, event_id, self._seen(page, done, head))
+            batch = await self._parking.sort(connection, held, events)
+            done = await self._applied(connection, batch.applied)
+            if done < len(batch.applied):
+                through, event_id = batch.applied[done - 1].global_position, batch.applied[done - 1].event_id
+                batch, self._is_at_head = batch.up_to(through), False
+            await self._parking.queue(connection, held, batch)
+            await checkpoint.advance(connection, held, through, event_id, self._seen(page, through, head, done))
             if self._is_due(through):
                 await self._publish_in(connection)
         self._moved(through, event_id)
+
+    async def park(self, page: Page, error: str, tries: int) -> frozenset[str]:
+        """
+        Set the only event of a page aside, and move on.
+
+        Returns:
+            The keys under which it is parked.
+
+        Raises:
+            Full: So many may not be parked.
+        """
+        held, stored = self._owned(), page.events[0]
+        keys = self._keys_of(stored)
+        event_id = await self._event_store.id_at(page)
+        async with self._read_db.begin() as connection:
+            await checkpoint.fence(connection, held)
+            await self._parking.park(connection, held, stored, keys=keys, error=error, tries=tries)
+            seen = self._seen(page, page.through, max(self._head, page.through), 0)
+            await checkpoint.advance(connection, held, page.through, event_id, seen)
+            if self._is_due(page.through):
+                await self._publish_in(connection)
+        self._moved(page.through, event_id)
+        return keys
+
+    async def retry_parked(self) -> None:
+        """Apply what is parked and wanted: each queue in order, in one transaction with its removal."""
+        held = self._owned()
+        async with self._read_db.snapshot() as connection:
+            queues = positions_of(held.share, await self._parking.load(connection, held))
+        for queue in queues:
+            try:
+                await self._unpark(queue, behind=[])
+            except (Unavailable, FencedOut, Paused):
+                raise
+            except Exception:  # noqa: BLE001  # told below; what precedes the guilty one is applied
+                await self._unpark_one_by_one(queue)
+        self.held = replace(self._owned(), parked_at=self._parking.lowest)
+        self._watcher.look()
+
+    async def _unpark_one_by_one(self, queue: list[int]) -> None:
+        for at, position in enumerate(queue):
+            try:
+                await self._unpark([position], behind=queue[at + 1 :])
+            except (Unavailable, FencedOut, Paused):
+                raise
+            except Exception as error:
+                _logger.exception("event at position %d of projection %s failed again", position, self.of.projection)
+                held = self._owned()
+                async with self._read_db.begin() as connection:
+                    await checkpoint.fence(connection, held)
+                    await parked.failed(connection, held, queue[at:], told(error))
+                return
+
+    async def _unpark(self, positions: list[int], *, behind: list[int]) -> None:
+        """Apply parked events that lie at the head of their queue, and park them no more."""
+        held = self._owned()
+        stored = [await self._stored(position) for position in positions]
+        async with self._read_db.begin() as connection:
+            await checkpoint.fence(connection, held)
+            rows = await self._parking.load(connection, held)
+            keys = {row.key for row in rows if row.position in positions}
+            if parked.queue_of(rows, keys) != positions + behind:
+                return  # somebody skipped one of them meanwhile; the next look sees what is left
+            await self.projector.apply(connection, self._decoded_alone(stored), inf)
+            await parked.remove(connection, held, positions)
+            await self._parking.load(connection, held)
+        _logger.info("%d parked events of projection %s are applied", len(positions), self.of.projection)
+
+    async def _stored(self, position: int) -> StoredEvent:
+        there = await self._event_store.store.event_at(position)
+        if there is None:
+            raise LogRewound(
+                who=f"an event that projection {self.of.projection!r} parked",
+                why=f"the log has none at position {position}",
+                repair=REPAIR,
+            )
+        return there
+
+    def _keys_of(self, stored: StoredEvent) -> frozenset[str]:
+        """The keys of an event that failed; its stream, where it can't even be read."""
+        try:
+            [event] = self._decoded_alone([stored])
+        except Unreadable:
+            return frozenset({stream_key(stored.stream)})
+        return parking_keys(self._projection, event)
 
     async def wait_beyond(self, position: int, timeout_s: float) -> None:
         """Return soon after the log may hold something new."""
@@ -191,27 +289,42 @@ class Follower:
             self._head, self._head_at = await self._event_store.head(), monotonic()
         return max(self._head, page.through)
 
-    def _seen(self, page: Page, done: int, head: int) -> Seen:
+    async def _applied(self, connection: AsyncConnection, events: Sequence[RecordedEvent[Any]]) -> int:
+        return await self.projector.apply(connection, events, monotonic() + BATCH_S) if events else 0
+
+    def _seen(self, page: Page, through: int, head: int, done: int) -> Seen:
         """How the log looks from behind a batch."""
         rate = done / max(monotonic() - self._began, 1e-6)
         self._rate = SMOOTHING * rate + (1 - SMOOTHING) * self._rate if self._rate else rate
-        behind_since = None if self._is_at_head or not done else page.events[done - 1].recorded_at
-        return Seen(head, behind_since, self._rate)
+        last = next((each for each in reversed(page.events) if each.position <= through), None)
+        return Seen(head, None if self._is_at_head or last is None else last.recorded_at, self._rate)
 
     def _moved(self, through: int, event_id: str) -> None:
-        self.held = replace(self._owned(), position=through, event_id=event_id)
+        parked_at = self._parking.lowest
+        self.held = replace(self._owned(), position=through, event_id=event_id, parked_at=parked_at)
         if self._is_due(through):
             self._publish_at = None
         if self._serves and self._publish_at is None:
-            self._watcher.moved(self.of, through)
+            self._watcher.moved(self.of, through, parked_at)
 
     def _decoded(self, page: Page) -> Sequence[RecordedEvent[Any]]:
         with collector_paused():
-            events = self._reader.decode(page.events)
-            for event in events:
-                if isinstance(event.data, RawEvent):
-                    self._event_store.codec.require(event)
-            return events
+            return self._readable(self._reader.decode(page.events))
+
+    def _decoded_alone(self, stored: Sequence[StoredEvent]) -> Sequence[RecordedEvent[Any]]:
+        return self._readable([self._event_store.decode(each) for each in stored])
+
+    def _readable(self, events: Sequence[RecordedEvent[Any]]) -> Sequence[RecordedEvent[Any]]:
+        """Insist that none of them is of a type or version that this code doesn't know."""
+        for event in events:
+            if isinstance(event.data, RawEvent):
+                self._event_store.codec.require(event)
+        return events
+
+
+def told(error: Exception) -> str:
+    """An error in words for those who look after a projection."""
+    return str(error) if isinstance(error, DiptychError) else f"{type(error).__name__}: {error}"
 
 
 async def why_no_place(event_store: EventStore, found: Checkpoint) -> str | None:

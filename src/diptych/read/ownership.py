@@ -16,7 +16,7 @@ from itertools import count
 from time import monotonic
 
 from diptych.errors import Unavailable
-from diptych.read import checkpoint, workers
+from diptych.read import checkpoint, parked, workers
 from diptych.read.checkpoint import LEASE_US, Checkpoint, Share, is_gone, new_owner
 from diptych.read.database import ReadDatabase
 from diptych.read.heartbeat import HeartBeat
@@ -41,8 +41,9 @@ class Turn:
         may_claim: Whether to claim it; also what is owned already, to own it anew.
         give_up: Whether to leave it to a worker that has less to do.
         replaced: Another generation is served, and this one isn't kept.
+        wanted: Somebody wants what is parked of it tried again.
         looked: Set by each look.
-        news: Set by a look that saw what speaks against going on.
+        news: Set by a look that saw something to do.
     """
 
     share: Share
@@ -51,6 +52,7 @@ class Turn:
     may_claim: bool = False
     give_up: bool = False
     replaced: bool = False
+    wanted: bool = False
     looked: asyncio.Event = field(default_factory=asyncio.Event)
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -61,8 +63,8 @@ class Turn:
 
     @property
     def is_mine(self) -> bool:
-        """Whether nothing speaks against going on with it."""
-        return not (self.give_up or self.replaced or self.is_paused)
+        """Whether there is nothing to do but to go on with it."""
+        return not (self.give_up or self.replaced or self.wanted or self.is_paused)
 
     def told(self) -> None:
         """Let the runner go on that waits for a look, or for news."""
@@ -78,6 +80,7 @@ class Seen:
     now: int
     rows: Mapping[Share, Checkpoint]
     alive: Mapping[str, Collection[str]]
+    wanted: Collection[Share] = ()
 
     def owner(self, share: Share) -> str | None:
         """Who owns a share: whose lease runs, and who isn't known to be dead."""
@@ -96,7 +99,7 @@ class Seen:
     def unowned(self, code: Collection[str]) -> Iterator[Checkpoint]:
         """What should be kept in step by code that is known here, and has had no owner for longer than a lease."""
         for share, row in self.rows.items():
-            known = share.of.code in code and not self.is_replaced(share)
+            known = share.of.code in code and not self.is_replaced(share) and row.state != "needs newer code"
             if known and self.owner(share) is None and self.now - row.lease_until > LEASE_US:
                 yield row
 
@@ -199,7 +202,9 @@ class Worker:
         async with self._read_db.snapshot() as connection:
             every = {each.share: each for each in await checkpoint.all_of(connection)}
             now = await checkpoint.now(connection)
-            seen = Seen(now, every, await workers.alive(connection, now) if self._owns else {})
+            alive = await workers.alive(connection, now) if self._owns else {}
+            is_parked = any(each.parked_at is not None for each in every.values())
+            seen = Seen(now, every, alive, await parked.wanted(connection) if is_parked else ())
         if self._seen is not None:
             self._seen.set_result(seen)
             self._seen = None
@@ -209,6 +214,7 @@ class Worker:
             turn.look, turn.row = number, seen.rows.get(share)
             turn.may_claim = share in claim or seen.owner(share) == self.id
             turn.give_up, turn.replaced = share in give_up, seen.is_replaced(share)
+            turn.wanted = share in seen.wanted
             turn.told()
 
     def _decide(self, seen: Seen) -> tuple[Collection[Share], Collection[Share]]:

@@ -22,6 +22,7 @@ from diptych.catalogue import names_of
 from diptych.errors import BadProjection
 from diptych.event import Event, RecordedEvent
 from diptych.generics import arguments_of, members_of, snake_case
+from diptych.read.failure import OnFailure, Stop, keys_of, stream_key
 from diptych.read.shape import Shape
 
 E = TypeVar("E", default=Any)
@@ -30,10 +31,20 @@ Memo = TypeVar("Memo", default=Any)
 
 
 class AnyProjection(ABC):
-    """What every kind has. Class attributes: `name` (default: snake_case of the class) and `version` (1, 2, …)."""
+    """
+    What every kind has, as class attributes.
+
+    Attributes:
+        name: Default: snake_case of the class.
+        version: 1, 2, …; raised when its rows change.
+        on_failure: `Stop()` at an event that fails, or `Park()` the event and those of its key.
+        max_lag_s: Seconds that it may lag behind the log before it is called late; None for any.
+    """
 
     name: ClassVar[str]
     version: ClassVar[int] = 1
+    on_failure: ClassVar[OnFailure] = Stop()
+    max_lag_s: ClassVar[float | None] = None
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
@@ -92,6 +103,10 @@ class Projection(AnyProjection, Generic[E]):
     @abstractmethod
     async def apply(self, event: RecordedEvent[E], tx: Transaction) -> None:
         """Write an event's effect, through *tx* only."""
+
+    def key(self, event: RecordedEvent[E]) -> Any:
+        """What its events must be applied in order by, when one of them is parked. Default: the stream."""
+        return event.stream_id
 
     async def clear(self, tx: Transaction) -> None:
         """Empty its tables, for a version that starts over. Default: delete from each."""
@@ -208,6 +223,18 @@ def type_names(projection: AnyProjection) -> frozenset[str]:
     return frozenset(names)
 
 
+def parking_keys(projection: AnyProjection, event: RecordedEvent[Any]) -> frozenset[str]:
+    """The keys by which an event is parked, or queues: those of the rows that it touches first."""
+    match projection:
+        case TableProjection():
+            return keys_of(projection.keys, event)
+        case TwoRoundProjection():
+            return keys_of(projection.memo_keys, event)
+        case Projection():
+            return keys_of(lambda event: (projection.key(event),), event)
+    return frozenset({stream_key(event.stream_id)})
+
+
 def checked(projection: AnyProjection | type[AnyProjection]) -> AnyProjection:
     """
     An instance of a projection whose declaration holds together.
@@ -217,6 +244,8 @@ def checked(projection: AnyProjection | type[AnyProjection]) -> AnyProjection:
     """
     found = projection() if isinstance(projection, type) else projection
     found.handles()
+    if found.max_lag_s is not None and not found.max_lag_s > 0:
+        raise BadProjection(f"max_lag_s of {type(found).__name__} is {found.max_lag_s}: give seconds, or None")
     if isinstance(found, Projection):
         _check_free_tables(found)
     if isinstance(found, TableProjection) and type(found).keys is TableProjection.keys:

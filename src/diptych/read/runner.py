@@ -7,7 +7,7 @@ Keep one share of a projection in step: own it, follow the log, and never die of
        ├─────────────────────┤  fenced out, or another worker has less to do: others go on
        │                     ├─ paused: rest until somebody resumes it
        │                     └─ failing: halve the batch down to the guilty event, retry it a
-       └─ mended ◄──────────── bounded number of times, then stand still as `faulted` (P9)
+       └─ mended ◄──────────── bounded number of times, then park it, or stand still as `faulted` (P9)
 """
 
 import asyncio
@@ -20,15 +20,16 @@ from typing import Any
 
 from diptych.errors import DiptychError, LogRewound, NewerSchema, Unavailable, Unreadable
 from diptych.read.checkpoint import LEASE_S, Failure, FencedOut, Paused
-from diptych.read.follower import BATCH_S, Follower
+from diptych.read.failure import Park
+from diptych.read.follower import BATCH_S, Follower, told
 from diptych.read.ownership import Turn, Worker
+from diptych.read.parking import Full
 from diptych.read.wait import REWOUND
 from diptych.store.port import Page
 
 _logger = logging.getLogger("diptych.projection")
 
 BATCH_EVENTS = 5_000
-TRIES = 4
 BACK_OFF_S = (0.05, 5.0)
 STATES: dict[type[DiptychError], str] = {NewerSchema: "needs newer code", LogRewound: REWOUND}
 
@@ -119,6 +120,9 @@ class Runner:
             self.stop()
         elif turn.is_paused:
             raise Paused
+        elif turn.wanted:
+            await self._retry_parked()
+            return True
         else:
             _logger.info("projection %s is left to a worker that has less to do", self._name)
             self._worker.gave_up(turn.share)
@@ -154,15 +158,44 @@ class Runner:
             self._limit = max(1, self._limit // 2) if took_long else min(BATCH_EVENTS, self._limit * 2)
 
     async def _failed(self, page: Page, error: Exception) -> None:
-        """Nothing of the batch was written: come closer to the guilty event, or try it again."""
+        """Nothing of the batch was written: come closer to the guilty event, try it again, or give it up."""
         if len(page.events) > 1:
             self._limit = len(page.events) // 2
             return
         self._failures += 1
-        if self._failures < TRIES and not isinstance(error, NewerSchema):
+        policy = self.follower.on_failure
+        if isinstance(error, NewerSchema | Full):
+            await self._stand_still(error, page)
+        elif self._failures < policy.tries:
             await self._back_off()
+        elif isinstance(policy, Park) and page.events:
+            await self._park(page, error)
+        else:
+            await self._stand_still(error, page)
+
+    async def _park(self, page: Page, error: Exception) -> None:
+        try:
+            keys = await self.follower.park(page, told(error), self._failures)
+        except Full as full:
+            await self._stand_still(full, page)
             return
-        await self._stand_still(error, page)
+        guilty = page.events[0]
+        _logger.error(
+            "event %s at position %d is parked by projection %s under %s: %s",
+            guilty.type,
+            guilty.position,
+            self._name,
+            ", ".join(sorted(keys)),
+            told(error),
+            exc_info=None if isinstance(error, Unreadable) else error,
+        )
+        self._failures = self._pauses = 0
+
+    async def _retry_parked(self) -> None:
+        """Try again what is parked, as somebody wants it; what fails again stays parked."""
+        self._turn.wanted = False
+        await self.follower.retry_parked()
+        await self._look()
 
     async def _stand_still(self, error: Exception, page: Page | None) -> None:
         """Say what is wrong and wait until somebody has it tried again, or skips it."""
@@ -182,16 +215,21 @@ class Runner:
         while not (await self._recorded(failure) or self._stop.is_set()):
             await self._back_off()
         await self._look()
+        if isinstance(error, NewerSchema):
+            await self.follower.release()  # to workers that may have it
         while not self._stop.is_set() and self._is_as_it_was(failure):
+            if not isinstance(error, NewerSchema) and self._turn.wanted and not self._turn.is_paused:
+                await self._retry_parked()
             await self._look()
         self._failures = self._pauses = 0
         self.follower.held = None  # claimed anew, wherever its checkpoint is now
 
     def _is_as_it_was(self, failure: Failure) -> bool:
         row, held = self._turn.row, self.follower.held
-        if self._turn.replaced:
+        if row is None or self._turn.replaced:
             return False
-        return row is None or held is None or (row.epoch, row.state) == (held.epoch, failure.state)
+        is_mine = held is None or row.epoch == held.epoch
+        return is_mine and (row.state, row.error_position) == (failure.state, failure.position)
 
     async def _recorded(self, failure: Failure) -> bool:
         try:
@@ -235,7 +273,7 @@ def back_off_s(tries: int) -> float:
 
 def _failure(error: Exception, page: Page | None) -> Failure:
     state = next((state for kind, state in STATES.items() if isinstance(error, kind)), "faulted")
-    text = str(error) if isinstance(error, DiptychError) else f"{type(error).__name__}: {error}"
+    text = str(error) if isinstance(error, Full) else told(error)
     if page is None or not page.events:
         return Failure(state, text)
     guilty = page.events[0]

@@ -13,8 +13,9 @@ from datetime import datetime, timedelta
 from diptych.codec import EPOCH
 from diptych.errors import BadProjection, NoProjection
 from diptych.log import EventStore
-from diptych.read import checkpoint
+from diptych.read import acts, checkpoint
 from diptych.read.absent import is_absent
+from diptych.read.acts import Act, Target, somebody
 from diptych.read.checkpoint import Checkpoint, Generation
 from diptych.read.database import ReadDatabase
 from diptych.read.feed import Feed
@@ -217,19 +218,69 @@ class ReadModelSynchronizer:
         stuck = [_stuck(keeper.projection, keeper.error, head) for keeper in self._keepers if keeper.error]
         return [*(_status(each, head) for each in every if self._is_mine(each.of)), *stuck]
 
-    async def retry(self, name: str) -> None:
+    async def pause(self, name: str, *, by: str | None = None) -> None:
         """
-        Let a faulted projection of this process try its failing event again.
+        Have nothing applied to a projection until it is resumed, whichever process keeps it in step.
+
+        Args:
+            by: Who orders it; None for the user of this process. So for the other acts.
 
         Raises:
             NoProjection: There is none of that name here.
         """
-        version = self._find(name).version
-        async with self._read_db.begin() as connection:
-            for found in await checkpoint.all_of(connection):
-                if (found.of.projection, found.of.version) == (name, version):
-                    await checkpoint.resume(connection, found)
+        await acts.pause(self._read_db, self._target(name, by))
         self._worker.look_now()
+
+    async def resume(self, name: str, *, by: str | None = None) -> None:
+        """
+        Let a paused projection go on.
+
+        Raises:
+            NoProjection: There is none of that name here.
+        """
+        await acts.resume(self._read_db, self._target(name, by))
+        self._worker.look_now()
+
+    async def retry(self, name: str, key: str | None = None, *, by: str | None = None) -> None:
+        """
+        Try again what a projection stopped at, or what is parked under one of its keys.
+
+        Raises:
+            NoProjection: There is none of that name here.
+            NotStopped: It did not stop.
+            NotFound: Nothing is parked under *key*.
+        """
+        target = self._target(name, by)
+        await (acts.retry(self._read_db, target) if key is None else acts.retry_key(self._read_db, target, key))
+        self._worker.look_now()
+
+    async def skip(self, name: str, reason: str, key: str | None = None, *, by: str | None = None) -> None:
+        """
+        Go on behind the event that a projection stopped at, or drop the first one that is parked under a key.
+
+        That event has no effect then; a rebuild meets it again.
+
+        Args:
+            reason: Why, for the record.
+
+        Raises:
+            NoProjection: There is none of that name here.
+            NotStopped: It did not stop at an event.
+            NotFound: Nothing is parked under *key*.
+        """
+        target = self._target(name, by)
+        if key is None:
+            await acts.skip(self._read_db, target, reason)
+        else:
+            await acts.skip_key(self._read_db, target, key, reason)
+        self._worker.look_now()
+
+    async def acts(self) -> list[Act]:
+        """What was ordered by hand of late, the latest first."""
+        return await acts.acts(self._read_db)
+
+    def _target(self, name: str, by: str | None) -> Target:
+        return Target(name, self._find(name).version, by or somebody())
 
     async def _switched(self, projection: AnyProjection) -> None:
         """Let this process go on with what is served now, and clear away what isn't kept."""

@@ -18,6 +18,7 @@ from diptych.testing.conformance.migrating import Migrating
 from diptych.testing.conformance.overtaking import Overtaking
 from diptych.testing.conformance.owning import Owning, Pointing
 from diptych.testing.conformance.rebuilding import Rebuilding
+from diptych.testing.conformance.repairing import Parking, Repairing
 from diptych.testing.conformance.rows import Rows
 from diptych.testing.conformance.sharing import Sharing
 from diptych.testing.conformance.switching import Switching
@@ -41,6 +42,8 @@ class ReadDatabaseConformance(
     Looking,
     Following,
     Failing,
+    Parking,
+    Repairing,
     Catching,
     Feeding,
     Waiting,

@@ -1,0 +1,174 @@
+"""
+Order by hand what no projection does by itself: pause, resume, retry, skip.
+
+Each is a change in the read database, recorded with who ordered it and why, in one
+transaction. So it works from any process; the owner sees it when it looks next.
+"""
+
+import os
+import socket
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from getpass import getuser
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from diptych.codec import EPOCH
+from diptych.errors import NotFound, NotStopped
+from diptych.read import checkpoint, parked, sql
+from diptych.read.checkpoint import Checkpoint
+from diptych.read.database import ReadDatabase
+from diptych.read.parked import Parked
+
+MOST = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """What was ordered by hand: at which event or parked key, if at one, why, and by whom."""
+
+    at: datetime
+    projection: str
+    version: int
+    act: str
+    key: str | None
+    position: int | None
+    reason: str | None
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The projection that an act is about, and who orders it."""
+
+    projection: str
+    version: int
+    by: str
+
+    def is_of(self, found: Checkpoint | Parked) -> bool:
+        """Whether something is of it."""
+        of = found.of if isinstance(found, Checkpoint) else found.share.of
+        return (of.projection, of.version) == (self.projection, self.version)
+
+
+def somebody() -> str:
+    """Who orders, as far as this process knows."""
+    return f"{getuser()}@{socket.gethostname()} ({os.getpid()})"
+
+
+async def pause(read_db: ReadDatabase, target: Target) -> None:
+    """Have nothing applied until it is resumed; batches under way are finished."""
+    async with read_db.begin() as connection:
+        await _set_paused(connection, target, paused=1)
+        await _record(connection, target, "pause")
+
+
+async def resume(read_db: ReadDatabase, target: Target) -> None:
+    """Let a paused projection go on."""
+    async with read_db.begin() as connection:
+        await _set_paused(connection, target, paused=0)
+        await _record(connection, target, "resume")
+
+
+async def retry(read_db: ReadDatabase, target: Target) -> None:
+    """
+    Try again what a projection stopped at.
+
+    Raises:
+        NotStopped: It did not stop.
+    """
+    async with read_db.begin() as connection:
+        for found in await _stopped(connection, target):
+            await sql.change(connection, "checkpoint_mend", found.parameters())
+            await _record(connection, target, "retry", position=found.error_position)
+
+
+async def skip(read_db: ReadDatabase, target: Target, reason: str) -> None:
+    """
+    Go on behind the event that a projection stopped at: it never has an effect there.
+
+    Raises:
+        NotStopped: It did not stop at an event.
+    """
+    async with read_db.begin() as connection:
+        found = [each for each in await _stopped(connection, target) if each.error_position is not None]
+        if not found:
+            raise NotStopped(target.projection)
+        for each in found:
+            await sql.change(connection, "checkpoint_skip", each.parameters(position=each.error_position))
+            await _record(connection, target, "skip", position=each.error_position, reason=reason)
+
+
+async def retry_key(read_db: ReadDatabase, target: Target, key: str) -> None:
+    """
+    Apply the events that are parked under a key, in order.
+
+    Raises:
+        NotFound: Nothing is parked under it.
+    """
+    async with read_db.begin() as connection:
+        for held, first in await _queues(connection, target, key):
+            await parked.want(connection, held, key)
+            await _record(connection, target, "retry", key=key, position=first)
+
+
+async def skip_key(read_db: ReadDatabase, target: Target, key: str, reason: str) -> None:
+    """
+    Drop the first of the events that are parked under a key, and apply those behind it.
+
+    Raises:
+        NotFound: Nothing is parked under it.
+    """
+    async with read_db.begin() as connection:
+        for held, first in await _queues(connection, target, key):
+            await parked.remove(connection, held, [first])
+            await parked.want(connection, held, key)
+            await _record(connection, target, "skip", key=key, position=first, reason=reason)
+
+
+async def acts(read_db: ReadDatabase, most: int = MOST) -> list[Act]:
+    """What was ordered by hand, the latest first."""
+    async with read_db.snapshot() as connection:
+        found = list(await sql.rows(connection, "act_all", {"most": most}))
+    return [Act(**{**row, "at": EPOCH + timedelta(microseconds=row["at"])}) for row in found]
+
+
+async def _set_paused(connection: AsyncConnection, target: Target, *, paused: int) -> None:
+    named = {"projection": target.projection, "version": target.version}
+    if not await sql.change(connection, "checkpoint_pause", {**named, "paused": paused}):
+        raise NotFound("projection", f"{target.projection} {target.version}")
+
+
+async def _stopped(connection: AsyncConnection, target: Target) -> list[Checkpoint]:
+    """What stopped of a projection, held until the transaction ends."""
+    every = [each for each in await checkpoint.all_of(connection) if target.is_of(each) and each.error is not None]
+    held = [await checkpoint.hold(connection, each.of, partition=each.partition) for each in every]
+    stopped = [each for each in held if each is not None and each.error is not None]
+    if not stopped:
+        raise NotStopped(target.projection)
+    return stopped
+
+
+async def _queues(connection: AsyncConnection, target: Target, key: str) -> list[tuple[Checkpoint, int]]:
+    """The shares where events are parked under a key, each held, and the first position there."""
+    first: dict[checkpoint.Share, int] = {}
+    for each in await parked.all_of(connection):
+        if target.is_of(each) and each.key == key:
+            first.setdefault(each.share, each.position)
+    held = [await checkpoint.hold(connection, share.of, partition=share.partition) for share in first]
+    if not first:
+        raise NotFound("parked key", key)
+    return [(each, first[each.share]) for each in held if each is not None]
+
+
+async def _record(
+    connection: AsyncConnection,
+    target: Target,
+    act: str,
+    *,
+    key: str | None = None,
+    position: int | None = None,
+    reason: str | None = None,
+) -> None:
+    named = {"projection": target.projection, "version": target.version, "by": target.by}
+    await sql.change(connection, "act_add", {**named, "act": act, "key": key, "position": position, "reason": reason})

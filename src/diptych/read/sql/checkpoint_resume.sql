@@ -1,6 +1,0 @@
--- Forget why a projection stopped: it is about to be tried again.
--- Relies on the primary key.
-UPDATE diptych_checkpoint
-SET state = 'running', error = NULL, error_position = NULL, error_event_id = NULL, error_type = NULL, since = NULL
-WHERE projection = :projection AND version = :version AND generation = :generation AND partition = :partition
-  AND epoch = :epoch;

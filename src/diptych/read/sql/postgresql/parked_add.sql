@@ -1,0 +1,5 @@
+-- Set an event aside under one of its keys: with the error where it failed itself, without where it queues.
+-- Relies on the primary key.
+INSERT INTO diptych_parked
+    (projection, version, generation, partition, key, position, event_id, type, error, tries, since)
+VALUES (:projection, :version, :generation, :partition, :key, :position, :event_id, :type, :error, :tries, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint);
