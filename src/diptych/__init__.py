@@ -71,6 +71,7 @@ from diptych.read.progress import Progress
 from diptych.read.projection import Projection, TableProjection, Transaction, TwoRoundProjection
 from diptych.read.query import Query, QueryBus, QueryHandler
 from diptych.read.ranking import highlight
+from diptych.read.status import ParkedKey, ProjectionStatus
 from diptych.read.synchronizer import ProjectionStatus, ReadModelSynchronizer
 from diptych.read.verify import Verification
 from diptych.read.view import Views
@@ -147,6 +148,7 @@ __all__ = [
     "Overloaded",
     "PaginatedResult",
     "Park",
+    "ParkedKey",
     "PreconditionFailed",
     "Progress",
     "Projection",

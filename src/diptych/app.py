@@ -231,7 +231,7 @@ class Running:
                 raise Unavailable(await self._why_behind(projection.name, reached.reason))
 
     async def ready(self) -> tuple[bool, str]:
-        """Whether requests can be served, and why not; a projection that stands still is named, and served."""
+        """Whether requests can be served, and why not; a projection that is late or stands still is named, no more."""
         if self.stopping:
             return False, "stopping"
         if self._failure is not None:
@@ -244,8 +244,8 @@ class Running:
         building = [projection.name for projection in self.projections if projection.name not in served]
         if building:
             return False, f"being built: {', '.join(building)}"
-        stopped = [f"{status.name} is {status.state}: {status.error}" for status in statuses if status.error]
-        return True, "; ".join(["ready", *stopped])
+        notes = [note for status in statuses if (note := status.note)]
+        return True, "; ".join(["ready", *notes])
 
     def require_log(self, what: str) -> None:
         """

@@ -18,7 +18,8 @@ from diptych.read.database import ReadDatabase, open_read_db
 from diptych.read.follower import REPAIR, why_no_place
 from diptych.read.projection import AnyProjection
 from diptych.read.sqlite import APPLICATION_ID as READ_FILE
-from diptych.read.synchronizer import ProjectionStatus, ReadModelSynchronizer
+from diptych.read.status import ProjectionStatus
+from diptych.read.synchronizer import ReadModelSynchronizer
 from diptych.read.wait import FINAL
 from diptych.store import examine
 from diptych.store.finding import Finding, Kind, Severity, ok, problem, warning
@@ -114,8 +115,11 @@ def _of_projection(status: ProjectionStatus) -> Finding:
     if status.state in FINAL:
         cure = "diptych status tells more: mend the code and start it again, or put an end to the cause"
         return problem("projection", f"{name} is {status.state} {where}: {status.error}", cure)
-    if status.owner is None and status.checkpoint < status.head:
+    if status.state == "no owner" or (status.owner is None and status.checkpoint < status.head):
         return warning("projection", f"{name} is {where}, and nobody keeps it in step", "start it: diptych worker")
+    if status.state == "late" or status.parked:
+        cure = "diptych status tells more: see what holds it up, or retry or skip what is parked"
+        return warning("projection", status.note or name, cure)
     return ok("projection", f"{name} is {status.state}, {where}, kept in step by {status.owner or 'nobody'}")
 
 

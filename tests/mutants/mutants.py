@@ -50,7 +50,7 @@ MUTANTS = [
         "the checkpoint moves with the effect",
         "P6",
         f"{READ}/follower.py",
-        "await checkpoint.advance(connection, held, through, event_id, self._seen(page, through, head, done))",
+        "await checkpoint.advance(connection, held, through, event_id, self._seen(page, through, head))",
         "event_id",
         READ_DATABASES,
         "ended_in_its_middle and not Postgres",

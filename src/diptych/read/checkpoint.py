@@ -101,7 +101,7 @@ class Checkpoint:
         parked_at: The lowest position that is parked; None if nothing is.
         head: The head of the log as its owner saw it at `seen_at`.
         behind_since: When the oldest event was recorded that is not applied yet; None at the head.
-        rate: Events applied a second, of late.
+        rate: Positions passed a second, while it worked last.
         kept_until: For a generation that was replaced: until when it is kept in step.
     """
 

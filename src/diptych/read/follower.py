@@ -140,7 +140,7 @@ class Follower:
                 through, event_id = batch.applied[done - 1].global_position, batch.applied[done - 1].event_id
                 batch, self._is_at_head = batch.up_to(through), False
             await self._parking.queue(connection, held, batch)
-            await checkpoint.advance(connection, held, through, event_id, self._seen(page, through, head, done))
+            await checkpoint.advance(connection, held, through, event_id, self._seen(page, through, head))
             if self._is_due(through):
                 await self._publish_in(connection)
         self._moved(through, event_id)
@@ -161,7 +161,7 @@ class Follower:
         async with self._read_db.begin() as connection:
             await checkpoint.fence(connection, held)
             await self._parking.park(connection, held, stored, keys=keys, error=error, tries=tries)
-            seen = self._seen(page, page.through, max(self._head, page.through), 0)
+            seen = self._seen(page, page.through, max(self._head, page.through))
             await checkpoint.advance(connection, held, page.through, event_id, seen)
             if self._is_due(page.through):
                 await self._publish_in(connection)
@@ -292,9 +292,9 @@ class Follower:
     async def _applied(self, connection: AsyncConnection, events: Sequence[RecordedEvent[Any]]) -> int:
         return await self.projector.apply(connection, events, monotonic() + BATCH_S) if events else 0
 
-    def _seen(self, page: Page, through: int, head: int, done: int) -> Seen:
+    def _seen(self, page: Page, through: int, head: int) -> Seen:
         """How the log looks from behind a batch."""
-        rate = done / max(monotonic() - self._began, 1e-6)
+        rate = (through - self._owned().position) / max(monotonic() - self._began, 1e-6)
         self._rate = SMOOTHING * rate + (1 - SMOOTHING) * self._rate if self._rate else rate
         last = next((each for each in reversed(page.events) if each.position <= through), None)
         return Seen(head, None if self._is_at_head or last is None else last.recorded_at, self._rate)

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from diptych.codec import EPOCH
 from diptych.log import EventStore
 from diptych.read import checkpoint, parked
-from diptych.read.checkpoint import LEASE_US, Checkpoint, Share, is_gone
+from diptych.read.checkpoint import LEASE_US, Checkpoint, Generation, Share, is_gone
 from diptych.read.database import ReadDatabase
 from diptych.read.parked import Parked
 from diptych.read.projection import AnyProjection, type_names
@@ -175,19 +175,24 @@ def _status(row: Checkpoint, projection: AnyProjection, found: _Found, head: int
 
 def _state(row: Checkpoint, found: _Found, lag_s: float, max_lag_s: float | None) -> str:
     served = next((each.of for each in found.rows if each.served and each.of.code == row.of.code), None)
-    if row.error is not None and row.state in FINAL:
-        return row.state
-    if row.paused:
-        return "paused"
-    if served is not None and served.follows(row.of) and (row.kept_until or 0) <= found.now:
-        return "replaced"
-    if _has_no_owner(row, found.now):
-        return "no owner"
+    if stands := _why_it_stands(row, served, found.now):
+        return stands
     if served is not None and row.of.follows(served):
         return "rebuilding"
     if max_lag_s is not None and lag_s > max_lag_s:
         return "late"
     return "catching up" if served is None or lag_s > CATCHING_UP_S else "running"
+
+
+def _why_it_stands(row: Checkpoint, served: Generation | None, now: int) -> str | None:
+    """The state of what nothing is applied to; None where it moves."""
+    if row.error is not None and row.state in FINAL:
+        return row.state
+    if row.paused:
+        return "paused"
+    if served is not None and served.follows(row.of) and (row.kept_until or 0) <= now:
+        return "replaced"
+    return "no owner" if _has_no_owner(row, now) else None
 
 
 def _has_no_owner(row: Checkpoint, now: int) -> bool:

@@ -7,54 +7,28 @@ ends, all catch up by themselves (P10).
 
 import asyncio
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
 
-from diptych.codec import EPOCH
 from diptych.errors import BadProjection, NoProjection
 from diptych.log import EventStore
 from diptych.read import acts, checkpoint
 from diptych.read.absent import is_absent
 from diptych.read.acts import Act, Target, somebody
-from diptych.read.checkpoint import Checkpoint, Generation
+from diptych.read.checkpoint import Generation
 from diptych.read.database import ReadDatabase
 from diptych.read.feed import Feed
 from diptych.read.follower import why_no_place
 from diptych.read.generations import tidy
 from diptych.read.keeper import Keeper
+from diptych.read.lateness import Lateness
 from diptych.read.ownership import Worker
 from diptych.read.progress import Progress
 from diptych.read.projection import AnyProjection, checked
 from diptych.read.projector import projector, table_names
 from diptych.read.rebuild import Check, cancel, rebuild
+from diptych.read.status import ProjectionStatus, statuses, unprepared
 from diptych.read.switch import BACK_S, KEEP_S, switch_back
 from diptych.read.verify import FIRST, Verification, verify
 from diptych.read.wait import Reached, Watcher
-
-
-@dataclass(frozen=True, slots=True)
-class ProjectionStatus:
-    """
-    How a projection is doing.
-
-    Attributes:
-        state: "running", "new" (nothing applied yet), "faulted", "needs newer code" or "rewound".
-        checkpoint: The last position applied.
-        head: The log's head when the status was taken; `head - checkpoint` bounds the events to go.
-        error: Why it stopped, at which `error_position`, and since when.
-    """
-
-    name: str
-    version: int
-    generation: int
-    served: bool
-    state: str
-    checkpoint: int
-    head: int
-    owner: str | None
-    error: str | None
-    error_position: int | None
-    since: datetime | None
 
 
 class ReadModelSynchronizer:
@@ -111,9 +85,11 @@ class ReadModelSynchronizer:
     async def run(self) -> None:
         """Keep every projection in step, beside other workers, until `stop` is called or the task is cancelled."""
         looking = asyncio.create_task(self._worker.run(), name="diptych-worker")
+        lateness = Lateness(self._event_store, self._read_db, self._projections, self._worker.id)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._stop.wait())
+                group.create_task(lateness.run(self._stop), name="diptych-lateness")
                 for keeper in self._keepers if self._follow else ():
                     group.create_task(keeper.run(), name=f"diptych-projection-{keeper.projection.name}")
         finally:
@@ -211,12 +187,9 @@ class ReadModelSynchronizer:
         return await self.watcher.wait(found.name, found.version, position, timeout)
 
     async def status(self) -> list[ProjectionStatus]:
-        """How every projection of this synchronizer is doing, those being rebuilt included."""
-        head = await self._event_store.head()
-        async with self._read_db.snapshot() as connection:
-            every = await checkpoint.all_of(connection)
-        stuck = [_stuck(keeper.projection, keeper.error, head) for keeper in self._keepers if keeper.error]
-        return [*(_status(each, head) for each in every if self._is_mine(each.of)), *stuck]
+        """How every projection of this synchronizer is doing, those being rebuilt included; from any process."""
+        stuck = [unprepared(keeper.projection, keeper.error) for keeper in self._keepers if keeper.error]
+        return [*await statuses(self._read_db, self._projections, self._event_store), *stuck]
 
     async def pause(self, name: str, *, by: str | None = None) -> None:
         """
@@ -316,25 +289,3 @@ def _check_tables(projections: Iterable[AnyProjection]) -> None:
                 raise BadProjection(
                     f"projections {owner!r} and {projection.name!r} both keep a table {table!r}: rename one"
                 )
-
-
-def _stuck(projection: AnyProjection, error: str, head: int) -> ProjectionStatus:
-    """The status of a projection that could not even begin."""
-    return ProjectionStatus(projection.name, projection.version, 1, False, "faulted", 0, head, None, error, None, None)
-
-
-def _status(row: Checkpoint, head: int) -> ProjectionStatus:
-    since = None if row.since is None else EPOCH + timedelta(microseconds=row.since)
-    return ProjectionStatus(
-        row.of.projection,
-        row.of.version,
-        row.of.generation,
-        row.served,
-        row.state,
-        row.position,
-        head,
-        row.owner,
-        row.error,
-        row.error_position,
-        since,
-    )

@@ -13,10 +13,10 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from diptych.codec import EPOCH
-from diptych.read.synchronizer import ProjectionStatus
+from diptych.read.status import ProjectionStatus
 from diptych.store.port import StoredEvent, StreamRow
 
-_COLOURS = {"running": "green", "new": "yellow"}
+_COLOURS = {"running": "green", "catching up": "yellow", "rebuilding": "yellow", "paused": "yellow"}
 
 
 def print_json(found: Any) -> None:
@@ -53,17 +53,40 @@ def more(after: int | None) -> None:
 
 
 def status_table(statuses: Iterable[ProjectionStatus]) -> Table:
-    """A row a projection."""
-    table = Table(Column("projection", no_wrap=True), "version", Column("state", no_wrap=True), "checkpoint", "to go")
-    for title in ("served", "owner", "error"):
+    """A row a projection, or a partition of one."""
+    table = Table(Column("projection", no_wrap=True), Column("state", no_wrap=True))
+    for title in ("checkpoint", "to go", "lag", "per s", "left"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for title in ("owner", "what is wrong"):
         table.add_column(title)
     for each in statuses:
+        name = f"{each.name} {each.version}.{each.generation}" + (f"/{each.partition}" if each.partition else "")
         state = Text(each.state, style=_COLOURS.get(each.state, "red"))
-        error = "" if each.error is None else f"{each.error} (position {each.error_position}, since {each.since:%c})"
-        name, version = plain(each.name, f"{each.version}.{each.generation}")
-        numbers = (f"{each.checkpoint:,}", f"{each.head - each.checkpoint:,}", "yes" if each.served else "no")
-        table.add_row(name, version, state, *numbers, *plain(each.owner or "nobody", error))
+        left = "" if each.seconds_left is None else _span(each.seconds_left)
+        numbers = (f"{each.checkpoint:,}", f"{each.lag_events:,}", _span(each.lag_s), f"{each.rate:,.0f}", left)
+        table.add_row(*plain(name), state, *plain(*numbers), *plain(each.owner or "nobody", "\n".join(_wrongs(each))))
     return table
+
+
+def _wrongs(status: ProjectionStatus) -> Iterable[str]:
+    """What is wrong with a projection, a line each."""
+    if not status.served:
+        yield "not served"
+    if status.error is not None:
+        where = (
+            "" if status.error_position is None else f" at {status.error_type or 'position'} {status.error_position}"
+        )
+        since = "" if status.since is None else f", since {status.since:%c}"
+        yield f"{status.error}{where}{since}"
+    for key in status.parked:
+        yield f"parked: {key.events} of {key.key!r} from {key.position} on, {key.error or 'behind another key'}"
+
+
+def _span(seconds: float) -> str:
+    """A time for a person."""
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    return f"{timedelta(seconds=round(seconds))}"
 
 
 # Events and streams

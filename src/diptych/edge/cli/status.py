@@ -15,7 +15,8 @@ from diptych.edge.cli.printing import print_lines, status_table
 from diptych.log import open_store
 from diptych.read.absent import NONE, without_log
 from diptych.read.database import open_read_db
-from diptych.read.synchronizer import ProjectionStatus, ReadModelSynchronizer
+from diptych.read.status import ProjectionStatus
+from diptych.read.synchronizer import ReadModelSynchronizer
 from diptych.read.wait import FINAL
 
 WATCH_S = 1.0
