@@ -72,7 +72,7 @@ from diptych.read.projection import Projection, TableProjection, Transaction, Tw
 from diptych.read.query import Query, QueryBus, QueryHandler
 from diptych.read.ranking import highlight
 from diptych.read.status import ParkedKey, ProjectionStatus
-from diptych.read.synchronizer import ProjectionStatus, ReadModelSynchronizer
+from diptych.read.synchronizer import ReadModelSynchronizer
 from diptych.read.verify import Verification
 from diptych.read.view import Views
 from diptych.read.wait import Reached

@@ -22,6 +22,7 @@ from diptych.testing.conformance.repairing import Parking, Repairing
 from diptych.testing.conformance.rows import Rows
 from diptych.testing.conformance.sharing import Sharing
 from diptych.testing.conformance.switching import Switching
+from diptych.testing.conformance.telling import Telling
 from diptych.testing.conformance.transacting import Transacting
 from diptych.testing.conformance.verifying import Verifying
 from diptych.testing.conformance.waiting import Waiting
@@ -34,6 +35,7 @@ class ReadDatabaseConformance(
     Owning,
     Overtaking,
     Sharing,
+    Telling,
     Pointing,
     Rows,
     Paging,
