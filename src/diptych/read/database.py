@@ -52,6 +52,11 @@ class ReadDatabase:
         """Which SQL it speaks."""
         return self._engines.writer.dialect.name
 
+    @property
+    def one_writer(self) -> bool:
+        """Whether it takes one writing transaction at a time, so that a long one holds all others up."""
+        return self._engines.one_writer
+
     def stay_with_the_file(self) -> None:
         """From now on, use only the file that is there now: one that is put in its place is not the same."""
         if self._engines.file is not None:

@@ -32,6 +32,7 @@ from diptych.store.port import Page, StoredEvent
 _logger = logging.getLogger("diptych.projection")
 
 BATCH_S = LEASE_S / 3
+ONE_WRITER_S = 0.2  # where everybody else waits meanwhile
 HEAD_S = 1.0
 SMOOTHING = 0.3
 
@@ -290,7 +291,8 @@ class Follower:
         return max(self._head, page.through)
 
     async def _applied(self, connection: AsyncConnection, events: Sequence[RecordedEvent[Any]]) -> int:
-        return await self.projector.apply(connection, events, monotonic() + BATCH_S) if events else 0
+        longest_s = min(BATCH_S, ONE_WRITER_S) if self._read_db.one_writer else BATCH_S
+        return await self.projector.apply(connection, events, monotonic() + longest_s) if events else 0
 
     def _seen(self, page: Page, through: int, head: int) -> Seen:
         """How the log looks from behind a batch."""

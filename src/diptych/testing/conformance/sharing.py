@@ -111,6 +111,26 @@ class Sharing(ReadDatabaseCase):
         assert sorted(amounts) == list(range(20))
         assert len(seen - {0, last}) > 1
 
+    async def test_a_slow_projection_holds_neither_appends_nor_the_others_up(
+        self, event_store: EventStore, read_db: ReadDatabase
+    ) -> None:
+        system = System(event_store, read_db, Slow, Accounts, Owners)
+        last = await system.append(Opened(account="a", owner="ann"), *(Paid(account="a", amount=1) for _ in range(250)))
+        async with system.running():
+            await system.reached("accounts", 0)
+            for _ in range(10):
+                began = time.monotonic()
+                last = await system.append(Paid(account="a", amount=1))
+                appended = time.monotonic()
+                await system.reached("accounts", last)
+                await system.reached("owners", last)
+
+                assert appended - began < 0.5
+                assert time.monotonic() - appended < 1.0
+            slow = await system.synchronizer.wait_for("slow", last, timeout=0)
+            assert slow.stale  # all the while
+            await system.reached("slow", last)
+
     async def test_what_has_no_owner_for_longer_than_a_lease_is_told_once(
         self,
         event_store: EventStore,
