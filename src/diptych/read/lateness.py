@@ -25,7 +25,11 @@ class Lateness:
     """Looks once a second at the projections that say how late they may be."""
 
     def __init__(
-        self, event_store: EventStore, read_db: ReadDatabase, projections: Mapping[str, AnyProjection], worker: str
+        self,
+        event_store: EventStore | None,
+        read_db: ReadDatabase,
+        projections: Mapping[str, AnyProjection],
+        worker: str,
     ) -> None:
         self._event_store, self._read_db, self._worker = event_store, read_db, worker
         self._bounded = {name: each for name, each in projections.items() if each.max_lag_s is not None}

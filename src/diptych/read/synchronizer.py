@@ -85,7 +85,7 @@ class ReadModelSynchronizer:
     async def run(self) -> None:
         """Keep every projection in step, beside other workers, until `stop` is called or the task is cancelled."""
         looking = asyncio.create_task(self._worker.run(), name="diptych-worker")
-        lateness = Lateness(self._event_store, self._read_db, self._projections, self._worker.id)
+        lateness = Lateness(self._log, self._read_db, self._projections, self._worker.id)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._stop.wait())
@@ -189,7 +189,7 @@ class ReadModelSynchronizer:
     async def status(self) -> list[ProjectionStatus]:
         """How every projection of this synchronizer is doing, those being rebuilt included; from any process."""
         stuck = [unprepared(keeper.projection, keeper.error) for keeper in self._keepers if keeper.error]
-        return [*await statuses(self._read_db, self._projections, self._event_store), *stuck]
+        return [*await statuses(self._read_db, self._projections, self._log), *stuck]
 
     async def pause(self, name: str, *, by: str | None = None) -> None:
         """
@@ -251,6 +251,10 @@ class ReadModelSynchronizer:
     async def acts(self) -> list[Act]:
         """What was ordered by hand of late, the latest first."""
         return await acts.acts(self._read_db)
+
+    @property
+    def _log(self) -> EventStore | None:
+        return self._event_store if self._has_log else None
 
     def _target(self, name: str, by: str | None) -> Target:
         return Target(name, self._find(name).version, by or somebody())
