@@ -6,7 +6,7 @@ Read the log once for all projections of a process that stand near each other, a
 
 Who is far behind, or wants few of what the others want, reads on its own, by the
 index of its types. Pages that are kept are few: who is ahead waits for those behind, but
-never for one that stands still.
+never for one that stands still, nor again for one that was slow.
 """
 
 import asyncio
@@ -27,6 +27,7 @@ from diptych.store.port import Page, StoredEvent
 PAGES = 3
 NEAR = 20_000
 STANDS_STILL_S = 2.0
+PATIENCE_S = 2.0
 SPARSE = 0.25
 _position = attrgetter("position")
 
@@ -42,6 +43,7 @@ class Shared:
     def __init__(self, after: int, types: frozenset[str], page: Page, *, is_full: bool) -> None:
         self.after, self.through = after, page.through
         self.types, self.is_full = types, is_full
+        self.read_at = monotonic()
         self._events = page.events
         self._decoded: dict[int, RecordedEvent[Any]] = {}
 
@@ -99,6 +101,8 @@ class Feed:
             if not self._leads(reader):
                 return await self.event_store.page(reader.after, limit=limit, types=reader.types)
             if len(self._shared) >= PAGES:
+                if reader.is_at_head:  # what comes live waits for nobody
+                    return await self.event_store.page(reader.after, limit=limit, types=reader.types)
                 await self._wait_for_those_behind(reader)
                 continue
             async with self._turns:
@@ -134,9 +138,14 @@ class Feed:
     async def _wait_for_those_behind(self, reader: "Reader") -> None:
         """Wait for somebody to move, but no longer than until all stand still."""
         self._moved.clear()
-        idle_s = [each.idle_s for each in self._readers if each is not reader and self._shared[0].awaits(each)]
+        oldest = self._shared[0]
+        behind = [each for each in self._readers if each is not reader and oldest.awaits(each)]
+        idle_s = min((each.idle_s for each in behind), default=STANDS_STILL_S)
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._moved.wait(), STANDS_STILL_S - min(idle_s, default=STANDS_STILL_S) + 0.01)
+            await asyncio.wait_for(self._moved.wait(), STANDS_STILL_S - idle_s + 0.01)
+        if oldest in self._shared and monotonic() - oldest.read_at > PATIENCE_S:
+            for each in behind:
+                each.reads_alone = True  # until it is at the head
         self._forget()
 
     def _forget(self) -> None:
