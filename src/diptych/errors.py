@@ -41,9 +41,6 @@ class DiptychError(Exception):
     """The root of the tree: `except DiptychError` catches whatever Diptych raises."""
 
 
-# Refused
-
-
 class Refused(DiptychError):
     """The request was understood and turned down; nothing was changed."""
 
@@ -149,13 +146,9 @@ class Malformed(Refused):
 class NotStopped(Refused):
     """The projection did not stop at anything, so there is nothing to retry or to skip."""
 
-    projection: str
-
     def __init__(self, projection: str) -> None:
-        super().__init__(
-            f"projection {projection!r} has not stopped at an event: there is nothing to retry or skip; see its status"
-        )
-        self.projection = projection
+        super().__init__(f"projection {projection!r} has not stopped at an event: see its status")
+        self.projection: str = projection
 
 
 class LogRewound(Refused):
@@ -270,9 +263,6 @@ class Behind(Unavailable):
             "what seems missing may be on its way, ask again"
         )
         self.position, self.wanted, self.reason = position, wanted, reason
-
-
-# Unreadable
 
 
 class Unreadable(DiptychError):
