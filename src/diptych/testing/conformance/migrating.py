@@ -26,11 +26,8 @@ class Migrating(ReadDatabaseCase):
     async def test_a_database_of_schema_1_is_brought_up_to_date_with_what_it_holds(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        async def none_yet(_: ReadDatabase) -> str:
-            return ""
-
         monkeypatch.setattr(database, "SCHEMA_VERSION", 1)
-        monkeypatch.setattr(database, "_secret", none_yet)  # which schema 1 had not
+        monkeypatch.setattr(database, "_secret", no_secret)
         async with self.open_read_db(tmp_path) as read_db, read_db.begin() as connection:
             await connection.execute(text(OF_SCHEMA_1.replace(":", r"\:")))
             await checkpoint.serve_first(connection, Generation("p", 2, 3))
@@ -40,6 +37,9 @@ class Migrating(ReadDatabaseCase):
             [found] = await checkpoint.all_of(connection)
             plan = await checkpoint.plan(connection, found.of)
             added = await checkpoint.add(connection, found.of, found.log, Plan("{}", ""), partition=1)
+            secret = read_db.secret
+        async with self.open_read_db(tmp_path) as read_db:
+            assert read_db.secret == secret
 
         assert (found.of, found.position, found.event_id) == (Generation("p", 2, 3), 40, "e")
         assert (found.log, found.epoch, found.owner) == (LogIdentity("log", 5), 6, "somebody")
@@ -53,6 +53,11 @@ class Migrating(ReadDatabaseCase):
             pass
         monkeypatch.setattr(database, "SCHEMA_VERSION", 1)
 
-        with pytest.raises(BadDatabase, match=r"has schema \d, this code knows 1: use newer code with it"):
+        with pytest.raises(BadDatabase, match=r"has schema \d+, this code knows 1: use newer code with it"):
             async with self.open_read_db(tmp_path):
                 pass
+
+
+async def no_secret(read_db: ReadDatabase) -> str:
+    """What earlier code knew of a secret."""
+    return "none"
