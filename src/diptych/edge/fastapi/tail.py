@@ -61,6 +61,7 @@ class Tail:
                 self._task = None
                 task.cancel()
                 await asyncio.wait([task])
+                _note_end(task)
 
     async def after(self, position: int) -> Piece:
         """
@@ -75,6 +76,7 @@ class Tail:
         if reading is None:
             reading = self._reads[position] = asyncio.create_task(self._read(position))
             reading.add_done_callback(lambda _: self._reads.pop(position))
+            reading.add_done_callback(_note_end)
         return await asyncio.shield(reading)
 
     async def beyond(self, position: int, timeout_s: float) -> None:
@@ -115,6 +117,12 @@ class Tail:
         page = await self._event_store.store.read(position, limit=PIECE, categories=self._categories)
         sent = b"".join(_event(self._event_store.decode(stored)) for stored in page.events)
         return Piece(position, page.through, sent, len(page.events) == PIECE)
+
+
+def _note_end(task: "asyncio.Task[Any]") -> None:
+    """Take note of how a task ended: nobody may be left who wants to know."""
+    if not task.cancelled():
+        task.exception()
 
 
 async def insist_on(event_store: EventStore, position: int) -> None:
