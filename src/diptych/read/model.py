@@ -131,7 +131,7 @@ class ReadModel(Generic[Row]):
         snippets = [self._snippets(row, search) for row in items] if highlight and search is not None else None
         return PaginatedResult(items, counted, page, page_size, next_cursor, snippets)
 
-    async def stream(
+    def stream(
         self,
         where: Mapping[str, Any] | None = None,
         *,
@@ -141,11 +141,27 @@ class ReadModel(Generic[Row]):
         """
         Every row that matches, one after another, a bounded number of them in memory; see `page`.
 
-        No snapshot stays open meanwhile: it is a walk by cursor, and promises what that does.
+        No snapshot stays open meanwhile: it is a walk by cursor, and promises what that does. The question is
+        settled by the call, whoever takes the rows, and when.
+
+        Raises:
+            NotStorable, InvalidQuery: See `page`.
         """
         question = self._question(where, search, order_by)
         if question.order.is_by_relevance:
             raise InvalidQuery("a stream has no order by relevance, which ranks no more than a part: name a column")
+        return self._walk(question)
+
+    def snapshot(self) -> AbstractAsyncContextManager[Snapshot]:
+        """
+        The served table, for statements of one's own on one moment.
+
+        Raises:
+            NotServed: The first build isn't done yet.
+        """
+        return self._source.snapshot()
+
+    async def _walk(self, question: Question) -> AsyncIterator[Row]:
         after: tuple[Any, ...] | None = None
         while True:
             async with self.snapshot() as at:
@@ -157,15 +173,6 @@ class ReadModel(Generic[Row]):
             if len(found) < BATCH_ROWS:
                 return
             after = self._place(question, found[-1])
-
-    def snapshot(self) -> AbstractAsyncContextManager[Snapshot]:
-        """
-        The served table, for statements of one's own on one moment.
-
-        Raises:
-            NotServed: The first build isn't done yet.
-        """
-        return self._source.snapshot()
 
     def _question(
         self, where: Mapping[str, Any] | None, search: str | None, order_by: str | Sequence[str] | None

@@ -17,7 +17,7 @@ from diptych.read.order import Order, Sort
 from diptych.read.ranking import WEIGHED
 from diptych.read.search import fts5, tsquery
 from diptych.read.shape import POSITION, ROW, WORDS, Shape
-from diptych.read.statements import bind_of, result_of
+from diptych.read.statements import Processor, bind_of, result_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +67,8 @@ class Columns:
         self.search: str = quote(f"{table.name}_search")
         names = (*shape.names, POSITION)
         self.names: dict[str, str] = {name: quote(name) for name in names}
-        self.binds = {name: bind_of(table.c[name], dialect) for name in names}
-        self._results = [result_of(table.c[name], dialect) for name in names]
+        self.binds: dict[str, Processor] = {name: bind_of(table.c[name], dialect) for name in names}
+        self._results: list[Processor] = [result_of(table.c[name], dialect) for name in names]
         self.read: str = ", ".join(self.names.values())
 
     def values(self, row: Sequence[Any]) -> list[Any]:

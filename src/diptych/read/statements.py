@@ -7,7 +7,7 @@ the column types' own processors.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 from sqlalchemy import Column, Dialect, MetaData, Table, bindparam, func, select
@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from diptych.read.search import tsvector, words_of
 from diptych.read.shape import POSITION, WORDS, Shape
 
-Processor = Callable[[Any], Any] | None
+Processor: TypeAlias = Callable[[Any], Any] | None
 _NUMERIC_OID = 1700  # what a driver of PostgreSQL says of a column of numbers; the others don't ask
 
 
