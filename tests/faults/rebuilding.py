@@ -10,7 +10,7 @@ import sys
 from tests.faults.tallies import Tallied, Tallies
 
 from diptych import ReadModelSynchronizer, open_read_db, open_store
-from diptych.read import generations
+from diptych.read import build
 
 
 async def rebuild(log: str, read: str) -> None:
@@ -24,5 +24,5 @@ async def rebuild(log: str, read: str) -> None:
 
 
 if __name__ == "__main__":
-    generations.BATCH_EVENTS = int(sys.argv[3])  # type: ignore[attr-defined]  # it is imported there
+    build.BATCH_EVENTS = int(sys.argv[3])  # type: ignore[attr-defined]  # it is imported there
     asyncio.run(rebuild(sys.argv[1], sys.argv[2]))

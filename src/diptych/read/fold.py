@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from diptych.errors import BadProjection
 from diptych.event import RecordedEvent
 from diptych.read.batch import collector_paused
+from diptych.read.partitions import Mine
 from diptych.read.projection import TableProjection, TwoRoundProjection
 from diptych.read.statements import Statements
 
@@ -76,10 +77,11 @@ async def fold_table(
     connection: AsyncConnection,
     statements: Statements,
     events: Sequence[RecordedEvent[Any]],
+    mine: Mine = tuple,
 ) -> None:
-    """Apply a batch to a table projection."""
+    """Apply a batch to a table projection; *mine* takes the keys to apply out of those that an event touches."""
     with collector_paused():
-        touched = [tuple(projection.keys(event)) for event in events]
+        touched = [mine(projection.keys(event)) for event in events]
     rows = await RowCache.load(connection, statements, _flat(touched))
     with collector_paused():
         for event, keys in zip(events, touched, strict=True):

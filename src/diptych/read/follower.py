@@ -34,6 +34,7 @@ _logger = logging.getLogger("diptych.projection")
 BATCH_S = LEASE_S / 3
 ONE_WRITER_S = 0.2  # where everybody else waits meanwhile
 HEAD_S = 1.0
+PUBLISH_AGAIN_S = 0.2
 SMOOTHING = 0.3
 
 REPAIR = (
@@ -51,6 +52,7 @@ class Follower:
         publish: Serve this generation once it has seen what the log held when it was claimed, unless
             another one is served: then it is only kept in step.
         feed: What it shares with others that follow the log; None reads for itself.
+        partition: Which part of its keys it applies.
     """
 
     def __init__(
@@ -63,14 +65,16 @@ class Follower:
         *,
         publish: bool,
         feed: Feed | None = None,
+        partition: int = 0,
     ) -> None:
-        self.of = of
+        self.of, self._partition = of, partition
         self.held: Checkpoint | None = None
-        self.projector: Projector = projector(projection, of)
+        self.projector: Projector = projector(projection, of, partition)
         self._event_store, self._read_db, self._watcher = event_store, read_db, watcher
         self._reader = (feed or Feed(event_store)).reader(type_names(projection))
         self._projection, self._parking = projection, Parking(projection)
         self._publish_at: int | None = None
+        self._publish_not_before = 0.0
         self._publish, self._serves = publish, False
         self._connections = 0
         self._is_at_head = False
@@ -96,7 +100,7 @@ class Follower:
             LogRewound: The checkpoint is not a place in this log.
         """
         async with self._read_db.begin() as connection:
-            self.held = await checkpoint.claim(connection, self.of, owner)
+            self.held = await checkpoint.claim(connection, self.of, owner, partition=self._partition)
             if self.held is not None:
                 await self._parking.load(connection, self.held)
             served = await checkpoint.served(connection, self.of.projection, self.of.version)
@@ -274,10 +278,21 @@ class Follower:
         return self.held
 
     def _is_due(self, through: int) -> bool:
-        return self._publish_at is not None and through >= self._publish_at
+        is_due = self._publish_at is not None and through >= self._publish_at
+        return is_due and monotonic() >= self._publish_not_before
 
     async def _publish_in(self, connection: AsyncConnection) -> None:
-        """Serve this generation, if it is the first. Its secondary indexes were not worth their keep until now."""
+        """
+        Serve this generation, if it is the first. Its secondary indexes were not worth their keep until now.
+
+        Of several partitions the one that comes last does it.
+        """
+        if self._projection.partitions > 1:
+            await checkpoint.take_turns(connection, self.of.projection)
+            parts = [each.position for each in await checkpoint.all_of(connection) if each.of == self.of]
+            if self._publish_at is not None and min(parts, default=0) < self._publish_at:
+                self._publish_not_before = monotonic() + PUBLISH_AGAIN_S
+                return
         await checkpoint.take_time(connection)
         await self.projector.index(connection)
         await checkpoint.serve_first(connection, self.of)
@@ -306,7 +321,9 @@ class Follower:
         self.held = replace(self._owned(), position=through, event_id=event_id, parked_at=parked_at)
         if self._is_due(through):
             self._publish_at = None
-        if self._serves and self._publish_at is None:
+        if self._projection.partitions > 1:
+            self._watcher.look()  # the others tell how far all of them are
+        elif self._serves and self._publish_at is None:
             self._watcher.moved(self.of, through, parked_at)
 
     def _decoded(self, page: Page) -> Sequence[RecordedEvent[Any]]:

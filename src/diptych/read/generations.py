@@ -5,27 +5,22 @@ A build is a generation: tables that carry its number in their names, and a row 
 the bookkeeping. Whoever makes, drops or switches generations of a projection takes turns.
 """
 
-import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Iterable
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from diptych.errors import Unavailable
 from diptych.log import EventStore
 from diptych.read import checkpoint
-from diptych.read.checkpoint import LEASE_S, Checkpoint, FencedOut, Generation, Paused, new_owner
+from diptych.read.checkpoint import Checkpoint, Generation, Share, new_owner
 from diptych.read.database import ReadDatabase
-from diptych.read.follower import Follower, why_no_place
+from diptych.read.follower import why_no_place
 from diptych.read.projection import AnyProjection
 from diptych.read.projector import Projector, projector
-from diptych.read.runner import BATCH_EVENTS, back_off_s
 from diptych.read.tables import drop_table
-from diptych.store.port import Page
 
 SNAPSHOTS_S = 5.0
-PAUSED_S = 0.3
 _logger = logging.getLogger("diptych.projection")
 
 
@@ -67,13 +62,14 @@ async def taken_up(
                 return each.of
             await remove_unowned(connection, each.of, "built")
     new = projector(projection, newest.next())
-    await make(connection, event_store, new)
+    await make(connection, event_store, new, projection.partitions)
     return new.of
 
 
-async def make(connection: AsyncConnection, event_store: EventStore, new: Projector) -> None:
-    """Begin a generation: empty tables, at the start of the log."""
-    await checkpoint.add(connection, new.of, event_store.identity, new.plan)
+async def make(connection: AsyncConnection, event_store: EventStore, new: Projector, partitions: int) -> None:
+    """Begin a generation: empty tables, each partition at the start of the log."""
+    for partition in range(partitions):
+        await checkpoint.add(connection, new.of, event_store.identity, new.plan, partition=partition)
     await new.create(connection)
 
 
@@ -84,11 +80,15 @@ async def remove_unowned(connection: AsyncConnection, of: Generation, what: str)
     Raises:
         Unavailable: One is.
     """
-    if await checkpoint.get(connection, of) is None:
-        return
-    if await checkpoint.claim(connection, of, new_owner()) is None:
-        raise Unavailable(f"projection {of.projection!r} is being {what} by another worker: wait for it")
+    for each in await partitions_of(connection, of):
+        if await checkpoint.claim(connection, of, new_owner(), partition=each.partition) is None:
+            raise Unavailable(f"projection {of.projection!r} is being {what} by another worker: wait for it")
     await _remove(connection, of)
+
+
+async def partitions_of(connection: AsyncConnection, of: Generation) -> list[Checkpoint]:
+    """The bookkeeping of each partition of a generation."""
+    return [each for each in await checkpoint.all_of(connection) if each.of == of]
 
 
 async def drop(read_db: ReadDatabase, of: Generation) -> None:
@@ -113,11 +113,11 @@ async def tidy(read_db: ReadDatabase, projection: AnyProjection) -> None:
         await drop(read_db, of)
 
 
-def to_keep(rows: Iterable[Checkpoint], projection: AnyProjection, now: int) -> list[Generation]:
-    """The generations of a projection to keep in step: the served one, and what was served before, if it is kept."""
+def to_keep(rows: Iterable[Checkpoint], projection: AnyProjection, now: int) -> list[Share]:
+    """What to keep in step of a projection: what is served, and what was served before, if it is kept."""
     mine = [each for each in rows if _is_of(each, projection)]
     kept = newest_kept(mine, projection, now)
-    return list(dict.fromkeys(each.of for each in mine if each.served or each == kept))
+    return [each.share for each in mine if each.served or (kept is not None and each.of == kept.of)]
 
 
 def of_no_use(rows: Iterable[Checkpoint], projection: AnyProjection, now: int) -> set[Generation]:
@@ -144,93 +144,14 @@ def _is_of(each: Checkpoint, projection: AnyProjection) -> bool:
     return (each.of.projection, each.of.version) == (projection.name, projection.version)
 
 
-async def catch_up(
-    read_db: ReadDatabase,
-    follower: Follower,
-    *,
-    through: int | None = None,
-    moved: Callable[[int], Awaitable[None]] | None = None,
-) -> None:
-    """
-    Apply what the log holds; while a database is away, or somebody has paused it, wait.
-
-    Args:
-        through: Up to here and no further; None takes all there is.
-        moved: Told of each position reached.
-    """
-    tries = 0
-    while through is None or follower.position < through:
-        try:
-            page = await follower.read(BATCH_EVENTS)
-            if page is None:
-                return
-            await follower.apply(page if through is None else _up_to(page, through))
-            tries = 0
-        except Unavailable as error:
-            _logger.warning("the build of %s waits, a database is away: %s", follower.of.projection, error)
-            await asyncio.sleep(back_off_s(tries))
-            tries += 1
-        except Paused:
-            await _keep(read_db, follower)
-            await asyncio.sleep(PAUSED_S)
-        else:
-            if moved is not None:
-                await moved(follower.position)
-
-
-@asynccontextmanager
-async def kept_alive(read_db: ReadDatabase, follower: Follower) -> AsyncIterator[None]:
-    """
-    Extend the lease while the block does something else than apply events.
-
-    Raises:
-        FencedOut: It was lost meanwhile.
-    """
-
-    async def keep_on() -> None:
-        while True:
-            await asyncio.sleep(LEASE_S / 3)
-            with suppress(Unavailable, FencedOut):
-                await _keep(read_db, follower)
-
-    keeping = asyncio.create_task(keep_on(), name="diptych-lease")
-    try:
-        yield
-    finally:
-        keeping.cancel()
-        await asyncio.wait([keeping])
-    await _keep(read_db, follower)
-
-
-async def _keep(read_db: ReadDatabase, follower: Follower) -> None:
-    async with read_db.begin() as connection:
-        await checkpoint.keep(connection, held(follower))
-
-
-def held(follower: Follower) -> Checkpoint:
-    """
-    What a follower owns.
-
-    Raises:
-        FencedOut: Nothing any more.
-    """
-    if follower.held is None:
-        raise FencedOut
-    return follower.held
-
-
-def _up_to(page: Page, through: int) -> Page:
-    """The part of a page that reaches up to a position."""
-    if page.through <= through:
-        return page
-    return Page([event for event in page.events if event.position <= through], through)
-
-
 async def _may_go_on(
     connection: AsyncConnection, event_store: EventStore, projection: AnyProjection, begun: Checkpoint
 ) -> bool:
     same_code = await checkpoint.plan(connection, begun.of) == projector(projection, begun.of).plan
-    return same_code and await why_no_place(event_store, begun) is None
+    parts = await partitions_of(connection, begun.of)
+    if not same_code or len(parts) != projection.partitions:
+        return False
+    return all([await why_no_place(event_store, part) is None for part in parts])
 
 
 async def _remove(connection: AsyncConnection, of: Generation) -> None:

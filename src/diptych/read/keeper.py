@@ -52,25 +52,25 @@ class Keeper:
         self._event_store, self._read_db = event_store, read_db
         self._worker, self._watcher, self._feed = worker, watcher, feed
         self._stop = asyncio.Event()
-        self._runners: dict[Generation, Runner] = {}
-        self._missed = Counter[Generation]()
+        self._runners: dict[Share, Runner] = {}
+        self._missed = Counter[Share]()
         self._tries = 0
         self._tidied_at = 0.0
 
     async def run(self) -> None:
         """Keep all in step that is to be, until stopped; batches under way are finished."""
-        running: dict[Generation, asyncio.Task[None]] = {}
+        running: dict[Share, asyncio.Task[None]] = {}
         try:
             while not self._stop.is_set():
                 seen = await self._next_look()
                 if seen is None:
                     break
-                for of in await self._to_keep(seen):
-                    if of not in running:
-                        running[of] = asyncio.create_task(self._run(of), name=f"diptych-run-{of.projection}{of.suffix}")
+                for share in await self._to_keep(seen):
+                    if share not in running:
+                        running[share] = asyncio.create_task(self._run(share), name=f"diptych-run-{share}")
                 self._stop_what_is_gone(seen)
-                for of in [of for of, task in running.items() if task.done()]:
-                    await running.pop(of)
+                for share in [share for share, task in running.items() if task.done()]:
+                    await running.pop(share)
                 await self._tidy(seen)
         finally:
             await asyncio.gather(*running.values())
@@ -91,13 +91,13 @@ class Keeper:
             for task in (looking, stopping):
                 task.cancel()
 
-    async def _to_keep(self, seen: Seen) -> Sequence[Generation]:
-        """The generations to keep in step; the first one is begun where there is none."""
+    async def _to_keep(self, seen: Seen) -> Sequence[Share]:
+        """What to keep in step; the first build is begun where there is none."""
         found = to_keep(seen.rows.values(), self.projection, seen.now)
         if found or self._runners:
             return found
         first = await self._prepare()
-        return [first] if first else []
+        return [Share(first, partition) for partition in range(self.projection.partitions)] if first else []
 
     async def _prepare(self) -> Generation | None:
         try:
@@ -115,14 +115,21 @@ class Keeper:
         self._tries = 0
         return of
 
-    async def _run(self, of: Generation) -> None:
+    async def _run(self, share: Share) -> None:
         self.error = None
         follower = Follower(
-            self._event_store, self._read_db, self.projection, of, self._watcher, publish=True, feed=self._feed
+            self._event_store,
+            self._read_db,
+            self.projection,
+            share.of,
+            self._watcher,
+            publish=True,
+            feed=self._feed,
+            partition=share.partition,
         )
         try:
-            with self._worker.turn(Share(of)) as turn:
-                runner = self._runners[of] = Runner(follower, self._worker, turn)
+            with self._worker.turn(share) as turn:
+                runner = self._runners[share] = Runner(follower, self._worker, turn)
                 if self._stop.is_set():  # while it was being prepared
                     runner.stop()
                 await runner.run()
@@ -131,13 +138,13 @@ class Keeper:
             self.error = f"{type(error).__name__}: {error}"
             await self._pause(AGAIN_S)
         finally:
-            self._runners.pop(of, None)
+            self._runners.pop(share, None)
 
     def _stop_what_is_gone(self, seen: Seen) -> None:
         """Somebody removed it, as newer code does with a first build of older code."""
-        for of, runner in self._runners.items():
-            self._missed[of] = 0 if Share(of) in seen.rows else self._missed[of] + 1
-            if self._missed[of] >= GONE:
+        for share, runner in self._runners.items():
+            self._missed[share] = 0 if share in seen.rows else self._missed[share] + 1
+            if self._missed[share] >= GONE:
                 runner.stop()
 
     async def _tidy(self, seen: Seen) -> None:

@@ -43,6 +43,7 @@ class AnyProjection(ABC):
 
     name: ClassVar[str]
     version: ClassVar[int] = 1
+    partitions: ClassVar[int] = 1
     on_failure: ClassVar[OnFailure] = Stop()
     max_lag_s: ClassVar[float | None] = None
 

@@ -21,6 +21,7 @@ from diptych.read.checkpoint import Generation, Plan
 from diptych.read.columns import told
 from diptych.read.fingerprint import fingerprint
 from diptych.read.fold import fold_table, fold_two_rounds
+from diptych.read.partitions import keys_of
 from diptych.read.projection import AnyProjection, Projection, TableProjection, Transaction, TwoRoundProjection
 from diptych.read.shape import Shape
 from diptych.read.statements import Statements
@@ -40,13 +41,19 @@ class Projector(ABC):
         tables = msgspec.json.encode(self.described(), order="sorted").decode()
         return Plan(tables, fingerprint(self._projection))
 
-    def check(self, built: Plan) -> None:
+    def check(self, built: Plan, partitions: int) -> None:
         """
-        Insist that tables that were built so keep what the code declares.
+        Insist that tables that were built so, in so many partitions, keep what the code declares.
 
         Raises:
-            BadProjection: They keep something else.
+            BadProjection: They keep something else, or in other partitions.
         """
+        if partitions != self._projection.partitions:
+            raise BadProjection(
+                f"projection {self.of.projection!r} version {self.of.version} was built in {partitions} partitions, "
+                f"the code declares {self._projection.partitions}. Raise its version, version = {self.of.version + 1}, "
+                "and it is built anew beside these"
+            )
         differences = _differences(built.described(), self.described())
         if differences:
             raise BadProjection(
@@ -89,11 +96,11 @@ class Projector(ABC):
         """
 
 
-def projector(projection: AnyProjection, of: Generation) -> Projector:
-    """The projector for a projection of whatever kind."""
+def projector(projection: AnyProjection, of: Generation, partition: int = 0) -> Projector:
+    """The projector for a projection of whatever kind, or for one partition of it."""
     match projection:
         case TableProjection():
-            return _OneTable(projection, of)
+            return _OneTable(projection, of, partition)
         case TwoRoundProjection():
             return _TwoTables(projection, of)
         case Projection():
@@ -124,12 +131,12 @@ class _Shaped(Projector):
 
 
 class _OneTable(_Shaped):
-    def __init__(self, projection: TableProjection[Any, Any], of: Generation) -> None:
+    def __init__(self, projection: TableProjection[Any, Any], of: Generation, partition: int) -> None:
         super().__init__(projection, of, projection.shape())
-        self._folds = projection
+        self._folds, self._mine = projection, keys_of(projection, partition)
 
     async def apply(self, connection: AsyncConnection, events: Sequence[RecordedEvent[Any]], until: float) -> int:
-        await fold_table(self._folds, connection, self._statements[0], events)
+        await fold_table(self._folds, connection, self._statements[0], events, self._mine)
         return len(events)
 
 

@@ -8,17 +8,16 @@ killed is gone on with by the next one; one that fails leaves everything as it w
 
 import logging
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Literal
 
 from diptych.errors import RebuildCancelled, RebuildRefused, Unavailable
 from diptych.log import EventStore
 from diptych.read import checkpoint
+from diptych.read.build import Build
 from diptych.read.checkpoint import Checkpoint, FencedOut, Generation, new_owner
 from diptych.read.database import ReadDatabase
 from diptych.read.feed import Feed
-from diptych.read.follower import Follower
-from diptych.read.generations import catch_up, drop, held, taken_up
+from diptych.read.generations import drop, taken_up
 from diptych.read.progress import Meter, Progress
 from diptych.read.projection import AnyProjection
 from diptych.read.switch import KEEP_S, switch
@@ -65,15 +64,15 @@ async def rebuild(
         Exception: What a handler raised; what was built is removed.
     """
     old, new = await _begin(event_store, read_db, projection)
-    follower = Follower(event_store, read_db, projection, new, watcher, publish=False, feed=feed)
-    if not await follower.claim(new_owner()):
+    build = Build(event_store, read_db, projection, new, watcher, feed=feed)
+    if not await build.claim(new_owner()):
         raise _other_worker(projection.name)
     meter = Meter(event_store, new, progress)
     try:
-        await _build(event_store, read_db, follower, meter, check=before_switch is not None)
+        await _build(event_store, read_db, build, meter, check=before_switch is not None)
         while not await switch(event_store, read_db, old, new, keep_s=keep_s):
-            await catch_up(read_db, follower, moved=meter.moved)
-        await meter.stage("served", follower.position)
+            await build.catch_up(moved=meter.moved)
+        await meter.stage("served", build.position)
     except FencedOut:
         raise await _why_fenced_out(read_db, new) from None
     except (Unavailable, RebuildRefused):
@@ -82,8 +81,7 @@ async def rebuild(
         await _give_up(read_db, new)
         raise
     finally:
-        with suppress(Unavailable):  # the lease then runs out by itself
-            await follower.release()
+        await build.release()
     watcher.look()
     return new
 
@@ -119,34 +117,30 @@ async def _begin(
         return found.of if found else None, await taken_up(connection, event_store, projection, found)
 
 
-async def _build(
-    event_store: EventStore, read_db: ReadDatabase, follower: Follower, meter: Meter, *, check: bool
-) -> None:
+async def _build(event_store: EventStore, read_db: ReadDatabase, build: Build, meter: Meter, *, check: bool) -> None:
     """All rows, then the indexes, and what came meanwhile; a build to be compared doesn't overtake what is served."""
-    against = await served_to_compare(read_db, follower.of) if check else None
-    through = against.position if against else None
-    await meter.stage("building", follower.position)
-    await catch_up(read_db, follower, through=through, moved=meter.moved)
-    await meter.stage("indexing", follower.position)
-    for step in follower.projector.index_steps():
+    against = await served_to_compare(read_db, build.of) if check else None
+    through = dict.fromkeys(build.positions, against.position) if against else None
+    await meter.stage("building", build.position)
+    await build.catch_up(through=through, moved=meter.moved)
+    await meter.stage("indexing", build.position)
+    for step in build.projector.index_steps():
         async with read_db.begin() as connection:
-            await checkpoint.fence(connection, held(follower))
+            await checkpoint.fence(connection, build.held)
             await checkpoint.take_time(connection)
             await step(connection)
-            await checkpoint.keep(connection, held(follower))
+            await checkpoint.keep(connection, build.held)
     if against is not None:
-        await _insist(event_store, read_db, follower, meter, against.of.version)
-    await catch_up(read_db, follower, moved=meter.moved)
+        await _insist(event_store, read_db, build, meter, against.of.version)
+    await build.catch_up(moved=meter.moved)
 
 
-async def _insist(
-    event_store: EventStore, read_db: ReadDatabase, follower: Follower, meter: Meter, against: int
-) -> None:
+async def _insist(event_store: EventStore, read_db: ReadDatabase, build: Build, meter: Meter, against: int) -> None:
     """Insist that what was built equals what a version serves."""
-    await meter.stage("verifying", follower.position)
-    found = await compare_with_served(event_store, read_db, follower, version=against)
+    await meter.stage("verifying", build.position)
+    found = await compare_with_served(event_store, read_db, build, version=against)
     if not found.ok:
-        raise RebuildRefused(follower.of.projection, found)
+        raise RebuildRefused(build.of.projection, found)
 
 
 async def _why_fenced_out(read_db: ReadDatabase, new: Generation) -> Exception:

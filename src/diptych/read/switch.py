@@ -16,7 +16,7 @@ from diptych.read import checkpoint, sql
 from diptych.read.checkpoint import Checkpoint, Generation
 from diptych.read.database import ReadDatabase
 from diptych.read.follower import why_no_place
-from diptych.read.generations import newest_kept
+from diptych.read.generations import newest_kept, partitions_of
 from diptych.read.projection import AnyProjection
 from diptych.read.wait import Watcher
 
@@ -46,7 +46,8 @@ async def switch(
             return True
         served = await _held(connection, old)
         # What was built from another log, or from a future that was lost, can't be caught up with.
-        if built.position < served.position and await why_no_place(event_store, served) is None:
+        reached, seen = min(each.position for each in built), max(each.position for each in served)
+        if reached < seen and await why_no_place(event_store, served[0]) is None:
             return False
         await checkpoint.switch(connection, old, new)
         await sql.change(connection, "generation_retire", old.parameters(keep_us=int(keep_s * 1_000_000)))
@@ -106,8 +107,11 @@ async def _kept(read_db: ReadDatabase, projection: AnyProjection) -> tuple[Check
     return served, kept
 
 
-async def _held(connection: AsyncConnection, of: Generation) -> Checkpoint:
-    held = await checkpoint.hold(connection, of)
-    if held is None:
+async def _held(connection: AsyncConnection, of: Generation) -> list[Checkpoint]:
+    """The bookkeeping of each partition, as it stays until the transaction ends."""
+    parts = await partitions_of(connection, of)
+    held = [await checkpoint.hold(connection, of, partition=each.partition) for each in parts]
+    there = [each for each in held if each is not None]
+    if not there:
         raise NotServed(of.projection, of.version)
-    return held
+    return there

@@ -21,6 +21,7 @@ from diptych.read.generations import tidy
 from diptych.read.keeper import Keeper
 from diptych.read.lateness import Lateness
 from diptych.read.ownership import Worker
+from diptych.read.partitions import check_partitions
 from diptych.read.progress import Progress
 from diptych.read.projection import AnyProjection, checked
 from diptych.read.projector import projector, table_names
@@ -74,11 +75,13 @@ class ReadModelSynchronizer:
             BadProjection: What a row keeps changed and its projection's version did not.
         """
         async with self._read_db.snapshot() as connection:
-            for each in await checkpoint.all_of(connection):
+            every = await checkpoint.all_of(connection)
+            for each in every:
                 if self._is_mine(each.of):
                     built = await checkpoint.plan(connection, each.of)
                     if each.served and built is not None:
-                        projector(self._projections[each.of.projection], each.of).check(built)
+                        parts = sum(other.of == each.of for other in every)
+                        projector(self._projections[each.of.projection], each.of).check(built, parts)
                     if self._has_log and await why_no_place(self._event_store, each):
                         self.watcher.distrust(each.of)
 
@@ -277,6 +280,7 @@ class ReadModelSynchronizer:
 def _by_name(projections: Iterable[AnyProjection | type[AnyProjection]]) -> dict[str, AnyProjection]:
     found: dict[str, AnyProjection] = {}
     for projection in map(checked, projections):
+        check_partitions(projection)
         if projection.name in found:
             raise BadProjection(f"two projections are named {projection.name!r}: set `name` on one of them")
         found[projection.name] = projection

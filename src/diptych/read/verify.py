@@ -9,7 +9,7 @@ row. Nothing that is served is written or waits.
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -19,11 +19,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from diptych.errors import BadProjection, LogRewound, NotServed, Unavailable
 from diptych.log import EventStore
 from diptych.read import checkpoint
+from diptych.read.build import Build
 from diptych.read.checkpoint import Checkpoint, FencedOut, Generation, Plan, new_owner
 from diptych.read.comparison import Difference, Side, differences
 from diptych.read.database import ReadDatabase
-from diptych.read.follower import REPAIR, Follower, why_no_place
-from diptych.read.generations import catch_up, drop, kept_alive, make, remove_unowned, shadow_of
+from diptych.read.follower import REPAIR, why_no_place
+from diptych.read.generations import drop, make, remove_unowned, shadow_of
 from diptych.read.projection import AnyProjection
 from diptych.read.projector import Projector
 from diptych.read.wait import Watcher
@@ -91,7 +92,7 @@ async def verify(
 
 
 async def compare_with_served(
-    event_store: EventStore, read_db: ReadDatabase, built: Follower, *, version: int, first: int = FIRST
+    event_store: EventStore, read_db: ReadDatabase, built: Build, *, version: int, first: int = FIRST
 ) -> Verification:
     """
     Bring a build up to where a snapshot of what a version serves is, and compare the two there.
@@ -106,12 +107,13 @@ async def compare_with_served(
         BadProjection: There is nothing in it that could be compared.
     """
     # Most of the way without a snapshot: one that is open for long keeps a database from tidying up.
-    await catch_up(read_db, built, through=(await _beyond(event_store, read_db, built, version)).position)
+    await built.catch_up(through=await _beyond(event_store, read_db, built, version))
     async with read_db.snapshot() as connection:
-        found = await _served(connection, event_store, built.of.projection, version)
+        parts = await _served(connection, event_store, built.of.projection, version)
+        found = checkpoint.together(parts)
         plan = await checkpoint.plan(connection, found.of)
-        await catch_up(read_db, built, through=found.position)
-        async with kept_alive(read_db, built), read_db.snapshot() as other:
+        await built.catch_up(through=_ends(parts, built))
+        async with built.kept_alive(), read_db.snapshot() as other:
             sides = [
                 (name, Side(connection, there, columns), Side(other, table, columns))
                 for name, there, table, columns in _alike(built.projector, found.of, plan)
@@ -124,33 +126,54 @@ async def served_to_compare(read_db: ReadDatabase, of: Generation) -> Checkpoint
     async with read_db.snapshot() as connection:
         served = [each for each in await checkpoint.all_of(connection) if each.served]
     mine = [each for each in served if each.of.projection == of.projection and each.of.version <= of.version]
-    return max(mine, key=lambda each: each.of.version, default=None)
+    return min(mine, key=lambda each: (-each.of.version, each.position), default=None)
 
 
-async def _beyond(event_store: EventStore, read_db: ReadDatabase, built: Follower, version: int) -> Checkpoint:
-    """What a version serves, once it is as far as the build."""
+async def _beyond(event_store: EventStore, read_db: ReadDatabase, built: Build, version: int) -> Mapping[int, int]:
+    """Where each partition of what a version serves is, once none is behind the build."""
     deadline = asyncio.get_running_loop().time() + PATIENCE_S
-    async with kept_alive(read_db, built):
+    async with built.kept_alive():
         while True:
             async with read_db.snapshot() as connection:
-                found = await _served(connection, event_store, built.of.projection, version)
-            if found.position >= built.position:
-                return found
+                parts = await _served(connection, event_store, built.of.projection, version)
+            ends = _ends(parts, built)
+            if all(ends[partition] >= position for partition, position in built.positions.items()):
+                return ends
             if asyncio.get_running_loop().time() > deadline:
                 raise Unavailable(
-                    f"what projection {built.of.projection!r} serves stands still at {found.position}, behind what was "
-                    f"built ({built.position}): mend it, and compare the two then"
+                    f"what projection {built.of.projection!r} serves stands still at {min(ends.values())}, behind what "
+                    f"was built ({built.position}): mend it, and compare the two then"
                 )
             await asyncio.sleep(AGAIN_S)
 
 
-async def _served(connection: AsyncConnection, event_store: EventStore, name: str, version: int) -> Checkpoint:
-    found = await checkpoint.served(connection, name, version)
-    if found is None:
+def _ends(parts: Sequence[Checkpoint], built: Build) -> Mapping[int, int]:
+    """
+    How far each partition of a build is to come, to be where a snapshot is.
+
+    Raises:
+        BadProjection: That has other partitions, which are not all at one position.
+    """
+    if len(parts) == len(built.parts):
+        return {part.partition: part.position for part in parts}
+    positions = {part.position for part in parts}
+    if len(positions) == 1:
+        return dict.fromkeys(built.positions, positions.pop())
+    raise BadProjection(
+        f"version {parts[0].of.version} of projection {built.of.projection!r} has {len(parts)} partitions that are not "
+        f"at one position, and can't be compared with {len(built.parts)}: pause it, or rebuild without the check"
+    )
+
+
+async def _served(connection: AsyncConnection, event_store: EventStore, name: str, version: int) -> list[Checkpoint]:
+    every = await checkpoint.all_of(connection)
+    parts = [each for each in every if each.served and (each.of.projection, each.of.version) == (name, version)]
+    if not parts:
         raise NotServed(name, version)
-    if why := await why_no_place(event_store, found):
-        raise LogRewound(who=f"projection {name!r} at position {found.position}", why=why, repair=REPAIR)
-    return found
+    for part in parts:
+        if why := await why_no_place(event_store, part):
+            raise LogRewound(who=f"projection {name!r} at position {part.position}", why=why, repair=REPAIR)
+    return parts
 
 
 def _alike(built: Projector, served: Generation, plan: Plan | None) -> Iterator[tuple[str, Table, Table, list[str]]]:
@@ -188,28 +211,26 @@ def _alike(built: Projector, served: Generation, plan: Plan | None) -> Iterator[
 @asynccontextmanager
 async def _shadow(
     event_store: EventStore, read_db: ReadDatabase, projection: AnyProjection, watcher: Watcher
-) -> AsyncIterator[Follower]:
+) -> AsyncIterator[Build]:
     """Tables that nobody serves, for as long as the block runs; what a crash left of former ones goes first."""
-    follower = Follower(
-        event_store, read_db, projection, shadow_of(projection.name, projection.version), watcher, publish=False
-    )
+    shadow = Build(event_store, read_db, projection, shadow_of(projection.name, projection.version), watcher)
     async with read_db.begin() as connection:
         await checkpoint.take_turns(connection, projection.name)
-        await remove_unowned(connection, follower.of, "verified")
-        await make(connection, event_store, follower.projector)
+        await remove_unowned(connection, shadow.of, "verified")
+        await make(connection, event_store, shadow.projector, projection.partitions)
     try:
-        if not await follower.claim(new_owner()):
+        if not await shadow.claim(new_owner()):
             raise Unavailable(f"projection {projection.name!r} is being verified by another worker: wait for it")
-        yield follower
+        yield shadow
     finally:
-        await _let_go(read_db, follower)
+        await _let_go(read_db, shadow)
 
 
-async def _let_go(read_db: ReadDatabase, follower: Follower) -> None:
+async def _let_go(read_db: ReadDatabase, shadow: Build) -> None:
     try:
-        await drop(read_db, follower.of)
+        await drop(read_db, shadow.of)
     except Unavailable as error:
-        _logger.warning("what %s was verified by stays until the next time: %s", follower.of.projection, error)
+        _logger.warning("what %s was verified by stays until the next time: %s", shadow.of.projection, error)
 
 
 async def _compared(found: Checkpoint, tables: Sequence[tuple[str, Side, Side]], first: int) -> Verification:

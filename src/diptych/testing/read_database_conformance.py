@@ -21,6 +21,7 @@ from diptych.testing.conformance.rebuilding import Rebuilding
 from diptych.testing.conformance.repairing import Parking, Repairing
 from diptych.testing.conformance.rows import Rows
 from diptych.testing.conformance.sharing import Sharing
+from diptych.testing.conformance.splitting import Splitting
 from diptych.testing.conformance.switching import Switching
 from diptych.testing.conformance.telling import Telling
 from diptych.testing.conformance.transacting import Transacting
@@ -51,6 +52,7 @@ class ReadDatabaseConformance(
     Waiting,
     Rebuilding,
     Switching,
+    Splitting,
     Verifying,
     Changing,
 ):

@@ -1,0 +1,181 @@
+"""
+Bring a generation that nobody serves yet up to the log, all its partitions at once.
+
+It is owned like any other: whoever loses a lease, or whose generation is removed,
+writes nothing more.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+
+from diptych.errors import Unavailable
+from diptych.log import EventStore
+from diptych.read import checkpoint
+from diptych.read.checkpoint import LEASE_S, Checkpoint, FencedOut, Generation, Paused
+from diptych.read.database import ReadDatabase
+from diptych.read.feed import Feed
+from diptych.read.follower import Follower
+from diptych.read.projection import AnyProjection
+from diptych.read.projector import Projector
+from diptych.read.runner import BATCH_EVENTS, back_off_s
+from diptych.read.wait import Watcher
+from diptych.store.port import Page
+
+PAUSED_S = 0.3
+_logger = logging.getLogger("diptych.projection")
+
+Moved = Callable[[int], Awaitable[None]]
+
+
+class Build:
+    """The followers of a generation that is built, one a partition."""
+
+    def __init__(
+        self,
+        event_store: EventStore,
+        read_db: ReadDatabase,
+        projection: AnyProjection,
+        of: Generation,
+        watcher: Watcher,
+        *,
+        feed: Feed | None = None,
+    ) -> None:
+        self.of = of
+        self._read_db = read_db
+        feed = feed or Feed(event_store)
+        self.parts: Sequence[Follower] = [
+            Follower(event_store, read_db, projection, of, watcher, publish=False, feed=feed, partition=partition)
+            for partition in range(projection.partitions)
+        ]
+
+    @property
+    def projector(self) -> Projector:
+        """What makes its tables."""
+        return self.parts[0].projector
+
+    @property
+    def positions(self) -> Mapping[int, int]:
+        """The last position that each partition has applied."""
+        return {partition: part.position for partition, part in enumerate(self.parts)}
+
+    @property
+    def position(self) -> int:
+        """That of the partition furthest behind."""
+        return min(self.positions.values())
+
+    @property
+    def held(self) -> Checkpoint:
+        """
+        What is owned, of the first partition.
+
+        Raises:
+            FencedOut: Nothing any more.
+        """
+        if self.parts[0].held is None:
+            raise FencedOut
+        return self.parts[0].held
+
+    async def claim(self, owner: str) -> bool:
+        """Become the owner of all partitions, or of none."""
+        for part in self.parts:
+            if not await part.claim(owner):
+                await self.release()
+                return False
+        return True
+
+    async def release(self) -> None:
+        """Stop owning."""
+        with suppress(Unavailable):  # the lease then runs out by itself
+            for part in self.parts:
+                await part.release()
+
+    async def catch_up(self, *, through: Mapping[int, int] | None = None, moved: Moved | None = None) -> None:
+        """
+        Apply what the log holds; while a database is away, or somebody has paused it, wait.
+
+        Args:
+            through: How far each partition is to come, and no further; None takes all there is.
+            moved: Told of each position reached.
+        """
+
+        async def told(_: int) -> None:
+            if moved is not None:
+                await moved(self.position)
+
+        parts = enumerate(self.parts)
+        ends = [(part, None if through is None else through[partition]) for partition, part in parts]
+        await _all_or_none([self._bring(part, end, told) for part, end in ends])
+
+    @asynccontextmanager
+    async def kept_alive(self) -> AsyncIterator[None]:
+        """
+        Extend the leases while the block does something else than apply events.
+
+        Raises:
+            FencedOut: One was lost meanwhile.
+        """
+        ended = asyncio.Event()
+
+        async def keep_on() -> None:
+            while not ended.is_set():
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(ended.wait(), LEASE_S / 3)
+                with suppress(Unavailable, FencedOut):
+                    await self._keep()
+
+        keeping = asyncio.create_task(keep_on(), name="diptych-lease")
+        try:
+            yield
+        finally:
+            ended.set()
+            await asyncio.wait([keeping])
+        await self._keep()
+
+    async def _bring(self, part: Follower, through: int | None, moved: Moved) -> None:
+        tries = 0
+        while through is None or part.position < through:
+            try:
+                page = await part.read(BATCH_EVENTS)
+                if page is None:
+                    return
+                await part.apply(page if through is None else _up_to(page, through))
+                tries = 0
+            except Unavailable as error:
+                _logger.warning("the build of %s waits, a database is away: %s", self.of.projection, error)
+                await asyncio.sleep(back_off_s(tries))
+                tries += 1
+            except Paused:
+                await self._keep()
+                await asyncio.sleep(PAUSED_S)
+            else:
+                await moved(part.position)
+
+    async def _keep(self) -> None:
+        for part in self.parts:
+            if part.held is None:
+                raise FencedOut
+            async with self._read_db.begin() as connection:
+                await checkpoint.keep(connection, part.held)
+
+
+def _up_to(page: Page, through: int) -> Page:
+    """The part of a page that reaches up to a position."""
+    if page.through <= through:
+        return page
+    return Page([event for event in page.events if event.position <= through], through)
+
+
+async def _all_or_none(steps: Sequence[Awaitable[None]]) -> None:
+    """Do all at once; when one fails, the others are cancelled, and its error is raised."""
+    tasks = [asyncio.ensure_future(step) for step in steps]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+    finally:
+        for task in tasks:
+            task.cancel()
+        ends = await asyncio.gather(*tasks, return_exceptions=True)
+    failed = [end for end in ends if isinstance(end, BaseException)]
+    for error in sorted(failed, key=lambda each: isinstance(each, asyncio.CancelledError)):
+        raise error
