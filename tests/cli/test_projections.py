@@ -16,7 +16,7 @@ from tests.serving import environment
 from typer.testing import CliRunner
 
 from diptych.edge.cli.commands import cli
-from diptych.errors import NoProjection, NotKept, RebuildRefused
+from diptych.errors import NoProjection, NotFound, NotKept, NotStopped, RebuildRefused
 from diptych.log import open_store
 
 SHOP = ["--app", "tests.cli.shop:app"]
@@ -67,12 +67,79 @@ def reaches(urls: list[str], position: int, *names: str) -> None:
     eventually(lambda: all(status(urls, name)["checkpoint"] >= position for name in names), "it does not follow")
 
 
+def is_in(urls: list[str], name: str, state: str) -> None:
+    eventually(lambda: status(urls, name)["state"] == state, f"it is not {state}")
+
+
+def stock(urls: list[str]) -> list[tuple[str, int]]:
+    """The rows that are kept, in whichever table is there."""
+    with sqlite(urls[3]) as read:
+        return list(read.execute("SELECT product, count FROM stock_v1"))
+
+
 def test_the_projections_of_an_application_are_listed() -> None:
     assert lines("projections", "list", *SHOP) == [
         {"name": "stock", "version": 1, "kind": "table", "handles": ["Counted"]},
         {"name": "tally", "version": 1, "kind": "table", "handles": ["Counted"]},
     ]
     assert "tally" in told("projections", "list", *SHOP)
+
+
+def test_what_stopped_is_found_mended_and_seen_to_run_on(urls: list[str], mended: Path) -> None:
+    count(urls, 1, 2)
+    told("init", *SHOP, *urls)
+    with worker(urls):
+        reaches(urls, 2, "stock", "tally")
+        poison = count(urls, -1)
+        behind = count(urls, 4)
+        is_in(urls, "stock", "faulted")
+        reaches(urls, behind, "tally")
+
+        found = status(urls, "stock")
+        assert (found["error_position"], "-1 of lamp" in found["error"]) == (poison, True)
+        assert "ValueError: -1 of lamp" in " ".join(told("status", *SHOP, *urls, code=1).split())
+        assert stock(urls) == [("lamp", 2)]
+
+        mended.touch()
+        told("projections", "retry", "stock", *SHOP, *urls)
+        reaches(urls, behind, "stock")
+        assert stock(urls) == [("lamp", 4)]
+        told("status", *SHOP, *urls)
+
+
+def test_what_can_not_be_mended_is_skipped_for_a_reason_that_is_kept(urls: list[str]) -> None:
+    told("init", *SHOP, *urls)
+    with worker(urls):
+        poison = count(urls, 1, -1)
+        behind = count(urls, 4)
+        is_in(urls, "stock", "faulted")
+
+        told("projections", "skip", "stock", *SHOP, *urls, code=2)  # without a reason
+        told("projections", "skip", "stock", "--reason", "miscounted [42]", *SHOP, *urls)
+        reaches(urls, behind, "stock")
+
+    (act,) = lines("projections", "acts", *SHOP, *urls)
+    assert (act["projection"], act["act"], act["position"], act["reason"]) == (
+        "stock",
+        "skip",
+        poison,
+        "miscounted [42]",
+    )
+    assert "miscounted" in told("projections", "acts", *SHOP, *urls)
+
+
+def test_a_projection_is_paused_and_goes_on(urls: list[str]) -> None:
+    told("init", *SHOP, *urls)
+    with worker(urls):
+        reaches(urls, count(urls, 1), "stock", "tally")
+        told("projections", "pause", "stock", *SHOP, *urls)
+        is_in(urls, "stock", "paused")
+        second = count(urls, 2)
+        reaches(urls, second, "tally")
+        assert stock(urls) == [("lamp", 1)]
+
+        told("projections", "resume", "stock", *SHOP, *urls)
+        reaches(urls, second, "stock")
 
 
 def test_a_row_that_differs_is_found_rebuilt_and_switched_back(urls: list[str]) -> None:
@@ -95,16 +162,18 @@ def test_a_row_that_differs_is_found_rebuilt_and_switched_back(urls: list[str]) 
         assert lines("projections", "verify", "stock", *SHOP, *urls, code=1)[0]["different"] == 1
 
 
-def test_there_is_nothing_to_cancel_or_to_take_back(urls: list[str]) -> None:
+def test_there_is_nothing_to_cancel_or_to_retry(urls: list[str]) -> None:
     told("init", *SHOP, *urls)
     with worker(urls):
         reaches(urls, count(urls, 1), "stock", "tally")
 
     assert "is not being rebuilt" in told("projections", "cancel", "stock", *SHOP, *urls, code=1)
+    assert isinstance(refused("projections", "retry", "stock", *SHOP, *urls), NotStopped)
+    assert isinstance(refused("projections", "retry", "stock", "--key", "lamp", *SHOP, *urls), NotFound)
     assert isinstance(refused("projections", "switch-back", "stock", *SHOP, *urls), NotKept)
 
 
-@pytest.mark.parametrize("command", ["rebuild", "cancel", "switch-back", "verify"])
+@pytest.mark.parametrize("command", ["pause", "resume", "retry", "rebuild", "cancel", "switch-back", "verify"])
 def test_a_projection_that_nobody_knows_is_named(urls: list[str], command: str) -> None:
     told("init", *SHOP, *urls)
 

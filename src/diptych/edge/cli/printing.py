@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-from rich.console import Console
+from rich.console import Console, Group
 from rich.json import JSON
 from rich.table import Column, Table
 from rich.text import Text
@@ -52,34 +52,43 @@ def more(after: int | None) -> None:
         Console().print(f"[dim]there may be more: --after {after}[/]")
 
 
-def status_table(statuses: Iterable[ProjectionStatus]) -> Table:
-    """A row a projection, or a partition of one."""
-    table = Table(Column("projection", no_wrap=True), Column("state", no_wrap=True))
+def status_view(statuses: Sequence[ProjectionStatus]) -> Group:
+    """A row a projection, or a partition of one; below them what is wrong, a line each."""
+    table = Table(Column("projection", overflow="fold"), Column("state", no_wrap=True))
     for title in ("checkpoint", "to go", "lag", "per s", "left"):
         table.add_column(title, justify="right", no_wrap=True)
-    for title in ("owner", "what is wrong"):
-        table.add_column(title)
+    table.add_column("owner")
     for each in statuses:
-        name = f"{each.name} {each.version}.{each.generation}" + (f"/{each.partition}" if each.partition else "")
         state = Text(each.state, style=_COLOURS.get(each.state, "red"))
         left = "" if each.seconds_left is None else _span(each.seconds_left)
         numbers = (f"{each.checkpoint:,}", f"{each.lag_events:,}", _span(each.lag_s), f"{each.rate:,.0f}", left)
-        table.add_row(*plain(name), state, *plain(*numbers), *plain(each.owner or "nobody", "\n".join(_wrongs(each))))
-    return table
+        table.add_row(*plain(_named(each)), state, *plain(*numbers, _owner(each.owner)))
+    return Group(table, *(Text(f"{_named(each)} {wrong}") for each in statuses for wrong in _wrongs(each)))
+
+
+def _named(status: ProjectionStatus) -> str:
+    return f"{status.name} {status.version}.{status.generation}" + (f"/{status.partition}" if status.partition else "")
+
+
+def _owner(owner: str | None) -> str:
+    """The host and the process of a worker."""
+    if owner is None:
+        return "nobody"
+    place, pid, _ = owner.rsplit("/", 2)
+    return f"{place.partition('~')[0]} {pid}"
 
 
 def _wrongs(status: ProjectionStatus) -> Iterable[str]:
-    """What is wrong with a projection, a line each."""
+    """What is to be known of a projection beside its figures."""
     if not status.served:
-        yield "not served"
+        yield "is not served"
     if status.error is not None:
-        where = (
-            "" if status.error_position is None else f" at {status.error_type or 'position'} {status.error_position}"
-        )
-        since = "" if status.since is None else f", since {status.since:%c}"
-        yield f"{status.error}{where}{since}"
+        where = "" if status.error_position is None else f" at {status.error_type or 'event'} {status.error_position}"
+        since = "" if status.since is None else f" since {status.since:%Y-%m-%d %H:%M:%S}"
+        yield f"is {status.state}{where}{since}: {status.error}"
     for key in status.parked:
-        yield f"parked: {key.events} of {key.key!r} from {key.position} on, {key.error or 'behind another key'}"
+        events = f"{key.events} event{'s' if key.events > 1 else ''}"
+        yield f"has parked {events} of {key.key!r} from {key.position} on: {key.error or 'behind another key'}"
 
 
 def _span(seconds: float) -> str:

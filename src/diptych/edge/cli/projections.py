@@ -1,7 +1,7 @@
 """`diptych projections`: repair, rebuild and check read models, beside whatever processes keep them in step."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Annotated, Any, TypeVar
 
@@ -14,6 +14,7 @@ from diptych.edge.cli.options import LOG_URL, READ_URL, App, Json, Log, Read, ap
 from diptych.edge.cli.printing import plain, print_facts, print_lines
 from diptych.edge.cli.status import looking
 from diptych.event import event_type
+from diptych.read.acts import Act
 from diptych.read.progress import Progress
 from diptych.read.projection import AnyProjection, TableProjection, TwoRoundProjection
 from diptych.read.switch import KEEP_S
@@ -25,6 +26,7 @@ T = TypeVar("T")
 projections: typer.Typer = typer.Typer(help="Repair, rebuild and check read models.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="The projection's name.")]
+Key = Annotated[str | None, typer.Option(help="What is parked under this key, instead of where it stopped.")]
 
 
 @projections.command("list")
@@ -38,6 +40,52 @@ def list_(app: App, json: Json = False) -> None:
     for each in found:
         table.add_row(*plain(each["name"], each["version"], each["kind"], ", ".join(each["handles"])))
     Console().print(table)
+
+
+@projections.command("pause")
+def pause(name: Name, app: App, log: Log = LOG_URL, read: Read = READ_URL) -> None:
+    """Have nothing applied to a projection until it is resumed."""
+    _ordered(app, log, read, lambda synchronizer: synchronizer.pause(name))
+    Console().print(f"{name} is paused: diptych projections resume {name} lets it go on", markup=False)
+
+
+@projections.command("resume")
+def resume(name: Name, app: App, log: Log = LOG_URL, read: Read = READ_URL) -> None:
+    """Let a paused projection go on."""
+    _ordered(app, log, read, lambda synchronizer: synchronizer.resume(name))
+    Console().print(f"{name} goes on", markup=False)
+
+
+@projections.command("retry")
+def retry(name: Name, app: App, log: Log = LOG_URL, read: Read = READ_URL, key: Key = None) -> None:
+    """Try again what a projection stopped at, or what is parked under a key."""
+    _ordered(app, log, read, lambda synchronizer: synchronizer.retry(name, key))
+    Console().print(f"{name} tries again: diptych status tells what comes of it", markup=False)
+
+
+@projections.command("skip")
+def skip(
+    name: Name,
+    app: App,
+    reason: Annotated[str, typer.Option(help="Why, for the record.")],
+    log: Log = LOG_URL,
+    read: Read = READ_URL,
+    *,
+    key: Key = None,
+) -> None:
+    """Go on behind the event that a projection stopped at, or drop the first one that is parked under a key."""
+    _ordered(app, log, read, lambda synchronizer: synchronizer.skip(name, reason, key))
+    Console().print(f"{name} goes on behind it: a rebuild meets the event again", markup=False)
+
+
+@projections.command("acts")
+def acts(app: App, log: Log = LOG_URL, read: Read = READ_URL, json: Json = False) -> None:
+    """Tell what was ordered by hand of late, by whom and why, the latest first."""
+    found = _ordered(app, log, read, lambda synchronizer: synchronizer.acts())
+    if json:
+        print_lines(found)
+    else:
+        Console().print(_acts_table(found))
 
 
 @projections.command("rebuild")
@@ -125,6 +173,15 @@ def _told(projection: AnyProjection) -> dict[str, Any]:
         kind = "table" if isinstance(projection, TableProjection) else "two rounds"
     handles = [each if isinstance(each, str) else event_type(each).name for each in projection.handles()]
     return {"name": projection.name, "version": projection.version, "kind": kind, "handles": sorted(handles)}
+
+
+def _acts_table(found: Sequence[Act]) -> Table:
+    table = Table("at", "projection", "act", "key", "position", "reason", "by")
+    for each in found:
+        at = each.at.replace(tzinfo=None).isoformat(" ", "seconds")
+        where = ("" if value is None else value for value in (each.key, each.position, each.reason))
+        table.add_row(*plain(at, f"{each.projection} {each.version}", each.act, *where, each.by))
+    return table
 
 
 def _verified(found: Verification) -> dict[str, Any]:

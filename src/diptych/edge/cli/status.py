@@ -11,7 +11,7 @@ from rich.live import Live
 
 from diptych.app import Diptych
 from diptych.edge.cli.options import LOG_URL, READ_URL, App, Json, Log, Read, application, must_be_there
-from diptych.edge.cli.printing import print_lines, status_table
+from diptych.edge.cli.printing import print_lines, status_view
 from diptych.log import open_store
 from diptych.read.absent import NONE, without_log
 from diptych.read.database import open_read_db
@@ -35,7 +35,7 @@ def status(
     if json:
         print_lines(statuses)
     else:
-        Console().print(status_table(statuses))
+        Console().print(status_view(statuses))
     raise typer.Exit(1 if any(each.state in FINAL for each in statuses) else 0)
 
 
@@ -48,12 +48,12 @@ async def _watched(app: Diptych, log: str, read: str) -> Sequence[ProjectionStat
     """Until it is interrupted."""
     async with looking(app, log, read) as synchronizer:
         statuses = await synchronizer.status()
-        with Live(status_table(statuses), console=Console(), transient=True) as live:
+        with Live(status_view(statuses), console=Console(), transient=True) as live:
             try:
                 while True:
                     await asyncio.sleep(WATCH_S)
                     statuses = await synchronizer.status()
-                    live.update(status_table(statuses))
+                    live.update(status_view(statuses))
             except asyncio.CancelledError:
                 return statuses
 
