@@ -21,7 +21,9 @@ Connection = asyncpg.Connection
 APPLICATION = "diptych-log"
 _OURS = {"unsafe", "prepared"}
 # Every statement finds what it wants by an index; its plan is made once, and stays right while the log grows.
+# A notice tells when the next batch may be sent.
 _SETTINGS = {
+    "client_min_messages": "notice",
     "enable_seqscan": "off",
     "enable_bitmapscan": "off",
     "enable_hashjoin": "off",
