@@ -109,12 +109,23 @@ async def _checkpoints(event_store: EventStore, read_db: ReadDatabase) -> AsyncI
             yield problem("checkpoint", f"{name} does not fit this log: {why}", REPAIR)
 
 
+_ORDER = "diptych projections"
+_CURES = {
+    "faulted": f"mend the code and start it again; {_ORDER} retry {{name}}, or skip {{name}} --reason …",
+    "needs newer code": "deploy the code that wrote the event",
+    "rewound": REPAIR,
+    "another log": REPAIR,
+}
+
+
 def _of_projection(status: ProjectionStatus) -> Finding:
     name = f"{status.name} {status.version}.{status.generation}"
     where = f"at position {status.checkpoint} of {status.head}"
+    if status.state == "paused":
+        return warning("projection", f"{name} is paused {where}", f"let it go on: {_ORDER} resume {status.name}")
     if status.state in FINAL:
-        cure = "diptych status tells more: mend the code and start it again, or put an end to the cause"
-        return problem("projection", f"{name} is {status.state} {where}: {status.error}", cure)
+        what = f"{name} is {status.state} {where}: {status.error}"
+        return problem("projection", what, _CURES.get(status.state, "").format(name=status.name))
     if status.state == "no owner" or (status.owner is None and status.checkpoint < status.head):
         return warning("projection", f"{name} is {where}, and nobody keeps it in step", "start it: diptych worker")
     if status.state == "late" or status.parked:

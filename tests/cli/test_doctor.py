@@ -96,7 +96,16 @@ def test_a_projection_that_stands_still_is_a_problem(made: list[str]) -> None:
     found = lines("doctor", *APP, *made, code=1)
 
     assert bad(found) == [("problem", "projection")]
-    assert any("a bug" in each["what"] for each in found)
+    assert any("a bug" in each["what"] and "retry orders" in each["cure"] for each in found)
+
+
+def test_a_projection_that_is_paused_is_told_with_how_it_goes_on(made: list[str]) -> None:
+    told("projections", "pause", "orders", *APP, *made)
+
+    found = lines("doctor", *APP, *made)
+
+    assert bad(found) == [("warning", "projection")]
+    assert "diptych projections resume orders" in [each["cure"].removeprefix("let it go on: ") for each in found]
 
 
 def test_a_text_file_is_told_with_its_cure(urls: list[str], tmp_path: Path) -> None:
