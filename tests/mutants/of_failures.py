@@ -69,4 +69,13 @@ MUTANTS = [
         READ_DATABASES,
         "stopped_is_retried and not Postgres",
     ),
+    Mutant(
+        "a statement without an answer is an outage",
+        "P10",
+        f"{READ}/engines.py",
+        "if not isinstance(context.original_exception, TimeoutError):",
+        "if True:",
+        "tests/unit/read/test_read_database.py",
+        "no_answer_in_time",
+    ),
 ]

@@ -8,12 +8,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Protocol
 
-from sqlalchemy import DateTime, TextClause, bindparam, make_url, text
+from sqlalchemy import DateTime, ExceptionContext, TextClause, bindparam, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from diptych.errors import BadDatabase
+from diptych.errors import BadDatabase, Unavailable
 from diptych.message import new_id
 from diptych.read.sqlite import APPLICATION_ID, refuse_foreign, url_of
 from diptych.read.straight import OnSqlite, Straight, Unfit
@@ -163,6 +163,8 @@ def _postgres(url: str) -> Engines:
         raise BadDatabase(f"{error.name} is missing: install diptych[postgres] for read models there") from error
     except (ArgumentError, ValueError) as error:
         raise BadDatabase(f"the URL names no read database ({error}): write {ALLOWED}") from error
+    for engine in (readers, writer):
+        _tell_of_silence(engine, server.name)
     return Engines(
         server.name,
         readers,
@@ -178,6 +180,16 @@ def _postgres(url: str) -> Engines:
         channel=text(_sql("channel")),
         bell=lambda channel, heard: Notifications(server, channel, PATIENCE_S, heard),
     )
+
+
+def _tell_of_silence(engine: AsyncEngine, name: str) -> None:
+    """Let a statement that gets no answer in time be known for what it is: nothing is wrong with who asked."""
+
+    @event.listens_for(engine.sync_engine, "handle_error")
+    def told(context: ExceptionContext) -> Unavailable | None:
+        if not isinstance(context.original_exception, TimeoutError):
+            return None
+        return Unavailable(f"the read database {name} gave no answer within {STATEMENT_S:g} s")
 
 
 def _connecting(settings: Mapping[str, str], *, prepared: bool) -> dict[str, Any]:

@@ -42,12 +42,16 @@ class HeartBeat:
         asyncio.run(self._beat_on())
 
     async def _beat_on(self) -> None:
+        is_away = False
         async with self._read_db.apart() as read_db:
             while not self._stop.wait(BEAT_S):  # nothing else is done on this event loop
                 try:
                     async with read_db.begin() as connection:
                         await workers.beat(connection, self._worker, self._runs)
+                    is_away = False
                 except Unavailable as error:
-                    _logger.warning("the leases of worker %s can't be extended now: %s", self._worker, error)
+                    if not is_away:
+                        _logger.warning("the leases of worker %s can't be extended now: %s", self._worker, error)
+                    is_away = True
                 except Exception:  # whatever it is, the next beat may be well
                     _logger.exception("the leases of worker %s can't be extended", self._worker)

@@ -1,14 +1,17 @@
 """A read database in a file: what it refuses, and what it survives."""
 
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import apsw
 import pytest
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from diptych.errors import BadDatabase, Unavailable
 from diptych.log import open_store
+from diptych.read import engines
 from diptych.read.database import open_read_db
 from diptych.read.sqlite import APPLICATION_ID
 
@@ -101,6 +104,28 @@ async def test_a_url_means_the_same_for_the_log_and_the_read_models(
 ) -> None:
     async with open_read_db(f"{postgres(18)}&{option}") as read_db, read_db.acquire() as connection:
         assert (await connection.execute(text("SELECT 7"))).scalar_one() == 7
+
+
+async def test_a_statement_that_gets_no_answer_in_time_is_an_outage(
+    postgres: Callable[[int], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "STATEMENT_S", 0.3)
+
+    async def wait(open_one: Callable[[], AbstractAsyncContextManager[AsyncConnection]]) -> None:
+        async with open_one() as connection:
+            await connection.execute(text("SELECT pg_sleep(20)"))
+
+    async def give_up() -> None:
+        async with read_db.begin() as connection:
+            await connection.execute(text("SELECT 7"))
+            raise TimeoutError("of a handler's own")
+
+    async with open_read_db(postgres(18)) as read_db:
+        for open_one in (read_db.begin, read_db.snapshot):
+            with pytest.raises(Unavailable, match=r"gave no answer within 0\.3 s"):
+                await wait(open_one)
+        with pytest.raises(TimeoutError, match="own"):
+            await give_up()
 
 
 async def test_a_url_that_can_not_be_read_is_not_repeated() -> None:
