@@ -28,7 +28,7 @@ class Served:
             self.port: int = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self.folder = folder
-        self._command = [part.format(port=self.port) for part in command]
+        self._command = [part.replace("{port}", str(self.port)) for part in command]
         self._variables = {"PORT": str(self.port), **variables}
 
     def start(self) -> None:

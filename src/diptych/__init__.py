@@ -21,6 +21,7 @@ from diptych.errors import (
     Behind,
     CommandIdReused,
     DiptychError,
+    Forbidden,
     HandlerExists,
     InProgress,
     InvalidQuery,
@@ -57,6 +58,7 @@ from diptych.message import new_id
 from diptych.money import Amount, Money
 from diptych.past import At, changes
 from diptych.read.acts import Act
+from diptych.policy import Only, Policy
 from diptych.read.columns import Indexed, Key, Scale, Searched
 from diptych.read.comparison import Difference
 from diptych.read.consistency import Answer, ConsistentQueryHandler
@@ -73,6 +75,8 @@ from diptych.read.query import Query, QueryBus, QueryHandler
 from diptych.read.ranking import highlight
 from diptych.read.status import ParkedKey, ProjectionStatus
 from diptych.read.synchronizer import ReadModelSynchronizer
+from diptych.read.scope import current_scope
+from diptych.read.synchronizer import ProjectionStatus, ReadModelSynchronizer
 from diptych.read.verify import Verification
 from diptych.read.view import Views
 from diptych.read.wait import Reached
@@ -122,6 +126,7 @@ __all__ = [
     "Event",
     "EventStore",
     "Finding",
+    "Forbidden",
     "HandlerExists",
     "InProgress",
     "Indexed",
@@ -144,11 +149,13 @@ __all__ = [
     "NotServed",
     "NotStopped",
     "NotStorable",
+    "Only",
     "OutcomeUnknown",
     "Overloaded",
     "PaginatedResult",
     "Park",
     "ParkedKey",
+    "Policy",
     "PreconditionFailed",
     "Progress",
     "Projection",
@@ -193,6 +200,7 @@ __all__ = [
     "check_lock",
     "check_log",
     "current_metadata",
+    "current_scope",
     "diagnose",
     "export_log",
     "highlight",

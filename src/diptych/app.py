@@ -14,6 +14,7 @@ from diptych.generics import arguments_of, members_of
 from diptych.handlers import MISSING
 from diptych.log import EventStore, open_store
 from diptych.message import Message
+from diptych.policy import Policy, asking
 from diptych.read.absent import NONE, followed, is_absent, without_log
 from diptych.read.consistency import Answer, ConsistentQueryHandler, ask, check_token, log_of
 from diptych.read.database import ReadDatabase, open_read_db
@@ -73,6 +74,7 @@ class Diptych:
         provide: Mapping[Any, object] | None = None,
         events: Iterable[type[Event]] = (),
         cursor_key: str | None = None,
+        authorize: Policy | None = None,
     ) -> None:
         self.commands: CommandBus = CommandBus.joined([commands] if isinstance(commands, CommandBus) else commands)
         self.queries: QueryBus = QueryBus.joined([queries] if isinstance(queries, QueryBus) else queries)
@@ -80,6 +82,7 @@ class Diptych:
         self.provide: dict[Any, object] = dict(provide or {})
         self._events = tuple(events)
         self._cursor_key = cursor_key
+        self.policy: Policy | None = authorize
 
     @property
     def events(self) -> Sequence[type[Event]]:
@@ -182,6 +185,9 @@ class Running:
         self.commands: CommandBus = (
             NoCommands() if is_absent(event_store) else app.commands.bind(self._resolve, event_store)
         )
+        if app.policy is not None:
+            for bus in (self.commands, self.queries):
+                bus.middleware.insert(0, asking(app.policy))
 
     async def dispatch(self, command: Command[R]) -> R:
         """Handle a command; what its handler returned. See `CommandBus.dispatch`."""

@@ -7,6 +7,7 @@ Every error that Diptych raises, under one tree.
     │   │   └── PreconditionFailed  it is at a version that the caller said it must not be at
     │   ├── WrongCategory       the stream belongs to another category
     │   ├── NotFound            nothing of that id exists
+    │   ├── Forbidden           the policy doesn't allow it to whoever asks
     │   ├── CommandIdReused     the id was accepted before, with another body
     │   ├── NotStorable         a value that the log can't give back unchanged
     │   ├── InvalidQuery        a filter, sort, page or search that isn't declared
@@ -96,6 +97,14 @@ class NotFound(Refused):
     def __init__(self, what: str, id: object) -> None:
         super().__init__(f"{what} {repr(id) if isinstance(id, str) else id} does not exist: check the id")
         self.what, self.id = what, id
+
+
+class Forbidden(Refused):
+    """The application's policy doesn't allow this message to whoever asks."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(f"{message} is not allowed to you: ask somebody who may allow it")
+        self.message = message
 
 
 class CommandIdReused(Refused):

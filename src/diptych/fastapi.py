@@ -20,13 +20,14 @@ from diptych.edge.fastapi.positions import PositionCookie
 from diptych.edge.fastapi.problems import problems
 from diptych.edge.fastapi.requests import MessageRoute
 from diptych.edge.fastapi.serve import serve
-from diptych.edge.fastapi.settings import Endpoint
+from diptych.edge.fastapi.settings import Endpoint, Limits
 
 __all__ = [
     "Commands",
     "Endpoint",
     "Events",
     "EventsOf",
+    "Limits",
     "Live",
     "MessageRoute",
     "Options",

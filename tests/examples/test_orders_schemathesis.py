@@ -26,10 +26,7 @@ def test_no_request_by_the_description_of_the_api_is_answered_otherwise(
         log = read = postgres(18)
     else:
         log, read = f"sqlite:///{tmp_path}/log.db", f"sqlite:///{tmp_path}/read.db"
-    named = {"DIPTYCH_LOG_URL": log, "DIPTYCH_READ_URL": read}
-    server = serve(
-        "-c", f"import os, runpy; os.environ.update({named}); runpy.run_module('orders', run_name='__main__')"
-    )
+    server = serve("-m", "orders", DIPTYCH_LOG_URL=log, DIPTYCH_READ_URL=read)
 
     printed = run_against(server.url, tmp_path, monkeypatch)
 

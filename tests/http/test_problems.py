@@ -39,6 +39,7 @@ def test_words_stay_as_they_are() -> None:
         "malformed": 400,
         "not-found": 404,
         "read-side-only": 405,
+        "forbidden": 403,
         "wrong-version": 409,
         "precondition-failed": 412,
         "in-progress": 409,

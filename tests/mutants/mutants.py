@@ -246,7 +246,7 @@ MUTANTS = [
         "a body is bounded",
         "P10",
         f"{EDGE}/requests.py",
-        "if size > MAX_BODY_BYTES:",
+        "if size > self.limits.body_bytes:",
         "if False:",
         "tests/http/test_messages_over_http.py",
         "changes_nothing",

@@ -22,6 +22,7 @@ from diptych.read.page import Cursor, PaginatedResult, digest_of
 from diptych.read.question import Columns, Question
 from diptych.read.ranked import ranked
 from diptych.read.ranking import highlighted
+from diptych.read.scope import insist_on_all_rows, is_visible, scope_of
 from diptych.read.search import Asked
 from diptych.read.shape import POSITION, Shape
 
@@ -78,7 +79,7 @@ class ReadModel(Generic[Row]):
         except ValueError:
             return None
         row: Row | None = await self._source.get(key)
-        return row
+        return row if row is not None and is_visible(self._source.shape, self._source.name, row) else None
 
     async def page(
         self,
@@ -120,7 +121,7 @@ class ReadModel(Generic[Row]):
         _check_numbers(page, page_size)
         digest = digest_of([self._source.name, *question.told()])
         after = None if cursor is None else self._after(cursor, digest, question)
-        async with self.snapshot() as at:
+        async with self._source.snapshot() as at:
             columns = self._columns_of(at)
             counted = await _count(at, columns, question) if total and after is None else None
             offset = 0 if after else (page - 1) * page_size
@@ -152,19 +153,25 @@ class ReadModel(Generic[Row]):
             raise InvalidQuery("a stream has no order by relevance, which ranks no more than a part: name a column")
         return self._walk(question)
 
-    def snapshot(self) -> AbstractAsyncContextManager[Snapshot]:
+    def snapshot(self, *, all_rows: bool = False) -> AbstractAsyncContextManager[Snapshot]:
         """
         The served table, for statements of one's own on one moment.
 
+        Args:
+            all_rows: Whether the statements keep to `current_scope()` by themselves, where a policy set one.
+
         Raises:
             NotServed: The first build isn't done yet.
+            Misuse: The query under way may see some rows only.
         """
+        if not all_rows:
+            insist_on_all_rows(self._source.name)
         return self._source.snapshot()
 
     async def _walk(self, question: Question) -> AsyncIterator[Row]:
         after: tuple[Any, ...] | None = None
         while True:
-            async with self.snapshot() as at:
+            async with self._source.snapshot() as at:
                 columns = self._columns_of(at)
                 found = await _all(at, columns, columns.rows(question, after, limit=BATCH_ROWS))
             for values in found:
@@ -184,7 +191,8 @@ class ReadModel(Generic[Row]):
         order = order_of(shape, order_by)
         if order.is_by_relevance and search is None:
             raise InvalidQuery("no search to be relevant for: give one, or name a column to sort by")
-        return Question(conditions(shape, where), search, order)
+        asked = conditions(shape, where) + conditions(shape, scope_of(shape, self._source.name))
+        return Question(asked, search, order)
 
     async def _sorted(
         self, at: Snapshot, columns: Columns, question: Question, after: Sequence[Any] | None, part: slice

@@ -24,6 +24,7 @@ from diptych.read.model import Snapshot
 from diptych.read.projection import AnyProjection, Projection, TableProjection, Transaction, TwoRoundProjection
 from diptych.read.projector import free_tables, physical_name
 from diptych.read.question import Columns
+from diptych.read.scope import insist_on_all_rows
 from diptych.read.shape import Shape
 from diptych.read.straight import Unfit
 from diptych.read.wait import PARKED, SETTLED, Watcher, why_still
@@ -191,13 +192,19 @@ class Views(Generic[P]):
         self._projection, self._gate = projection, gate
 
     @asynccontextmanager
-    async def snapshot(self) -> AsyncIterator[View]:
+    async def snapshot(self, *, all_rows: bool = False) -> AsyncIterator[View]:
         """
         A snapshot that waits for what the query under way asked for.
 
+        Args:
+            all_rows: Whether the statements keep to `current_scope()` by themselves, where a policy set one.
+
         Raises:
             NotServed: The first build isn't done yet.
+            Misuse: The query under way may see some rows only.
         """
+        if not all_rows:
+            insist_on_all_rows(self._projection.name)
         async with self._gate.snapshot() as (connection, found):
             tables = free_tables(self._projection, found.of, MetaData())
             yield View(connection, found.position, Transaction(connection, tables))

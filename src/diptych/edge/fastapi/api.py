@@ -21,7 +21,7 @@ from diptych.edge.fastapi.live import Events, Live, Streams
 from diptych.edge.fastapi.positions import PositionCookie
 from diptych.edge.fastapi.problems import problems
 from diptych.edge.fastapi.routes import add_route, add_status_route, add_stream_route, connect
-from diptych.edge.fastapi.settings import Endpoint, Principal, Settings
+from diptych.edge.fastapi.settings import Crowd, Endpoint, Limits, Principal, Settings
 from diptych.errors import Misuse
 from diptych.message import Message
 from diptych.read.query import QueryBus
@@ -41,6 +41,7 @@ class Options(TypedDict, total=False):
         wait_s: Seconds (2) that a read with a position may wait before it is answered as `Diptych-Stale`.
         patience_s: Seconds (10) that a repeat waits for the first of its `Idempotency-Key` before it is answered 409.
         runner: Whether this process keeps read models in step as well. Default: `DIPTYCH_RUNNER`, on or off, else on.
+        limits: What one request may ask for, and how many at once.
     """
 
     log: str | None
@@ -49,6 +50,7 @@ class Options(TypedDict, total=False):
     wait_s: float
     patience_s: float
     runner: bool | None
+    limits: Limits
 
 
 def api(
@@ -96,8 +98,13 @@ def router(app: Diptych, routes: Routes, **options: Unpack[Options]) -> APIRoute
         NoHandler: A route leads to a message that nobody handles.
     """
     made = APIRouter(lifespan=_lifespan(app, options.get("log"), options.get("read"), options.get("runner")))
+    limits = options.get("limits", Limits())
     settings = Settings(
-        options.get("principal", lambda request: None), options.get("wait_s", 2.0), options.get("patience_s", 10.0)
+        options.get("principal", lambda request: None),
+        options.get("wait_s", 2.0),
+        options.get("patience_s", 10.0),
+        limits,
+        Crowd("queries that wait for a position", limits.waiting),
     )
     ordered = sorted(routes, key=_fixed_first)
     endpoints = {
@@ -116,7 +123,7 @@ def router(app: Diptych, routes: Routes, **options: Unpack[Options]) -> APIRoute
             add_stream_route(made, route, found, streams)
     add_status_route(made, settings)
     add_health(made)
-    connect(made)
+    connect(made, limits)
     return made
 
 

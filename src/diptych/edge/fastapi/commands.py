@@ -86,7 +86,7 @@ class CommandAnswers:
 
     async def _now(self, request: Request, sent: Sent) -> Response:
         settings = self._settings
-        patience_s = sent.preferences.waiting(settings.patience_s, settings.longest_wait_s)
+        patience_s = sent.preferences.waiting(settings.patience_s, settings.limits.wait_s)
         with acting(actor=sent.actor, traceparent=request.headers.get("traceparent")), _keys_by_name(sent.key):
             receipt: Receipt[Any] = await running_of(request).execute(
                 sent.command, digest=sent.digest, condition=sent.condition, patience_s=patience_s
@@ -97,7 +97,7 @@ class CommandAnswers:
             location = _filled(self._endpoint.location, receipt.result, sent.in_path)
             headers["Location"] = linked(self._mounted(request) + location, token)
         if sent.key is not None:
-            headers |= sent.preferences.applied(settings.longest_wait_s)
+            headers |= sent.preferences.applied(settings.limits.wait_s)
         return json_response(receipt.result, self._endpoint.status, headers)
 
     async def _later(self, request: Request, sent: Sent) -> Response:
@@ -110,12 +110,12 @@ class CommandAnswers:
                 return await problem_of(request, error)
 
         task = Background.of(request).begin(sent.command.command_id, answer())
-        longest_wait_s = self._settings.longest_wait_s
-        if wait_s := sent.preferences.waiting(0, longest_wait_s):
+        longest_s = self._settings.limits.wait_s
+        if wait_s := sent.preferences.waiting(0, longest_s):
             await asyncio.wait([task], timeout=wait_s)
         if task.done():
             return task.result()
-        headers = sent.preferences.applied(longest_wait_s, respond_async=True)
+        headers = sent.preferences.applied(longest_s, respond_async=True)
         location = self._mounted(request) + _filled(STATUS_PATH, None, {"key": sent.key})
         headers |= {"Location": location, "Retry-After": str(POLL_AGAIN_S)}
         return json_response({"status": "pending"}, 202, headers)

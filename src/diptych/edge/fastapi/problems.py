@@ -21,6 +21,7 @@ from starlette.exceptions import HTTPException
 from diptych.errors import (
     CommandIdReused,
     DiptychError,
+    Forbidden,
     InProgress,
     InvalidQuery,
     LogRewound,
@@ -45,6 +46,7 @@ RETRY_AFTER_S = 1
 STATUSES: dict[type[Exception], int] = {
     Malformed: 400,
     NotFound: 404,
+    Forbidden: 403,
     WrongVersion: 409,
     PreconditionFailed: 412,
     InProgress: 409,

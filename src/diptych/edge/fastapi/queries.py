@@ -3,6 +3,7 @@ Answer queries: no earlier than what the client has seen, and only what it doesn
 """
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -37,22 +38,19 @@ class QueryAnswers:
 
     async def __call__(self, request: Request, values: Values, in_path: Mapping[str, Any]) -> Response:
         """Hand a query of these values to its bus."""
-        running, preferences, longest_wait_s = (
-            running_of(request),
-            preferences_of(request),
-            self._settings.longest_wait_s,
-        )
+        running, preferences, longest_s = running_of(request), preferences_of(request), self._settings.limits.wait_s
         after = position_of(request, await running.logs())
-        wait_s = preferences.waiting(self._settings.wait_s, longest_wait_s)
+        wait_s = preferences.waiting(self._settings.wait_s, longest_s)
         media_type = form_asked(request) if self._export is not None else None
         if self._export is not None and media_type is not None:
             values = self._export.whole(values)
         query: Any = self._endpoint.message(**values)
-        with acting(actor=self._settings.principal(request)):
+        waits = self._settings.waiting.joined() if after is not None and wait_s else nullcontext()
+        with acting(actor=self._settings.principal(request)), waits:
             found: Answer[Any] = await running.ask(query, after=after, timeout_s=wait_s)
         if found.data is None:
             raise NotFound(self._endpoint.message.__name__, ", ".join(map(str, in_path.values())))
-        headers = {**CACHING, **preferences.applied(longest_wait_s, waited=after is not None)}
+        headers = {**CACHING, **preferences.applied(longest_s, waited=after is not None)}
         headers |= {POSITION: found.token} if found.token else {}
         if found.stale and found.reason:
             headers[STALE] = found.reason

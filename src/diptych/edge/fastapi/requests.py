@@ -5,7 +5,7 @@ Read a request: its path value by value, its body bounded, as JSON whose numbers
 import json
 import re
 from collections.abc import Callable, Coroutine
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from hashlib import blake2b
 from http import HTTPStatus
 from typing import Any, NoReturn
@@ -20,8 +20,8 @@ from starlette.types import Receive, Scope, Send
 
 from diptych.edge.fastapi.positions import take_from_link
 from diptych.edge.fastapi.problems import problem_of
+from diptych.edge.fastapi.settings import Limits
 
-MAX_BODY_BYTES = 2 * 1024 * 1024
 MAX_KEY_CHARACTERS = 255
 KEY = "Idempotency-Key"
 WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
@@ -32,22 +32,27 @@ SLASH = "\udc2f"  # stands for a slash inside a value: no decoded path can hold 
 class MessageRequest(Request):
     """A request whose body is bounded, and whose JSON keeps decimals as they are written."""
 
+    limits: Limits = Limits()
+
     async def body(self) -> bytes:
-        """The body, at most `MAX_BODY_BYTES` of it."""
+        """The body, at most `limits.body_bytes` of it; what it says of its length is not believed."""
         if not hasattr(self, "_body"):
             chunks, size = [], 0
             async for chunk in self.stream():
                 chunks.append(chunk)
                 size += len(chunk)
-                if size > MAX_BODY_BYTES:
-                    raise HTTPException(413, f"the body is larger than {MAX_BODY_BYTES} bytes")
+                if size > self.limits.body_bytes:
+                    raise HTTPException(413, f"the body is larger than {self.limits.body_bytes} bytes")
             self._body = b"".join(chunks)
         return self._body
 
     async def json(self) -> Any:
         """The body as JSON: no NaN, no float."""
         if not hasattr(self, "_json"):
-            self._json = json.loads(await self.body(), parse_float=Decimal, parse_constant=_refuse)
+            try:
+                self._json = json.loads(await self.body(), parse_float=_exactly, parse_constant=_refuse)
+            except RecursionError as error:
+                raise json.JSONDecodeError("nested too deep", "", 0) from error
         return self._json
 
 
@@ -58,10 +63,12 @@ class MessageRoute(APIRoute):
     Attributes:
         allowed: The methods that its path has, on this route and others.
         asking: Those of them that change nothing.
+        limits: What a request may ask for.
     """
 
     allowed: frozenset[str] = frozenset()
     asking: frozenset[str] = frozenset()
+    limits: Limits = Limits()
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request; one whose method the path doesn't have is told which it has."""
@@ -86,10 +93,13 @@ class MessageRoute(APIRoute):
 
         async def handle(request: Request) -> Response:
             try:
+                self._refuse_what_is_too_long(request)
                 take_from_link(request.scope)
                 if request.method in WITH_BODY:
                     _insist_on_json(request)
-                return await handler(MessageRequest(request.scope, request.receive))
+                better = MessageRequest(request.scope, request.receive)
+                better.limits = self.limits
+                return await handler(better)
             except Exception as error:  # noqa: BLE001  # whatever application this route is put into
                 problem = await problem_of(request, error)
                 if problem.status_code == HTTPStatus.METHOD_NOT_ALLOWED:  # of the path, but not in this process
@@ -97,6 +107,13 @@ class MessageRoute(APIRoute):
                 return problem
 
         return handle
+
+    def _refuse_what_is_too_long(self, request: Request) -> None:
+        if len(request.scope["query_string"]) > self.limits.query_bytes:
+            raise HTTPException(414, f"the query string is longer than {self.limits.query_bytes} bytes")
+        announced = request.headers.get("content-length", "")
+        if announced.isdecimal() and int(announced) > self.limits.body_bytes:
+            raise HTTPException(413, f"the body is larger than {self.limits.body_bytes} bytes")
 
 
 def key_of(request: Request) -> str | None:
@@ -125,6 +142,13 @@ def _insist_on_json(request: Request) -> None:
     is_empty = request.headers.get("content-length", "0") == "0" and "transfer-encoding" not in request.headers
     if not is_empty and not JSON.match(kind):
         raise HTTPException(415, f"the body is {kind or 'of no type'}: send JSON, with Content-Type: application/json")
+
+
+def _exactly(number: str) -> Decimal:
+    try:
+        return Decimal(number)
+    except InvalidOperation as error:
+        raise json.JSONDecodeError("a number beyond all bounds", number, 0) from error
 
 
 def _refuse(constant: str) -> NoReturn:

@@ -31,7 +31,7 @@ from diptych.edge.fastapi.models import (
 )
 from diptych.edge.fastapi.queries import QueryAnswers
 from diptych.edge.fastapi.requests import WITH_BODY, MessageRoute, command_id_of
-from diptych.edge.fastapi.settings import Endpoint, Settings
+from diptych.edge.fastapi.settings import Endpoint, Limits, Settings
 from diptych.errors import BadMessage
 from diptych.message import Message
 from diptych.write.command import Command
@@ -119,13 +119,14 @@ def add_status_route(router: APIRouter, settings: Settings) -> None:
     )
 
 
-def connect(router: APIRouter) -> None:
-    """Let each route know what else its path is good for."""
+def connect(router: APIRouter, limits: Limits) -> None:
+    """Let each route know what else its path is good for, and what its requests may ask for."""
     routes = [route for route in router.routes if isinstance(route, MessageRoute)]
     for route in routes:
         here = [other for other in routes if other.path == route.path]
         route.allowed = frozenset(method for other in here for method in other.methods or ())
         route.asking = frozenset(method for other in here if "queries" in other.tags for method in other.methods or ())
+        route.limits = limits
 
 
 def _filling(answering: Answering, message_type: type[Message]) -> Callable[..., Coroutine[Any, Any, Response]]:

@@ -2,14 +2,15 @@
 Say how an application is served: what holds for all its routes, and what for one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from fastapi import Request
 
 from diptych.app import Running
-from diptych.errors import Misuse
+from diptych.errors import Misuse, Overloaded
 from diptych.message import Message
 
 Principal: TypeAlias = Callable[[Request], str | None]
@@ -35,13 +36,55 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """
+    What one request may ask for, and how many at once.
+
+    Attributes:
+        body_bytes: Of a body; 413 beyond.
+        query_bytes: Of a query string; 414 beyond.
+        wait_s: Seconds that a client may wait, however long it prefers to.
+        waiting: Queries that wait for a position; 503 beyond.
+    """
+
+    body_bytes: int = 2 * 1024 * 1024
+    query_bytes: int = 8 * 1024
+    wait_s: int = 30
+    waiting: int = 2000
+
+
+class Crowd:
+    """How many are at something, bounded."""
+
+    def __init__(self, what: str, limit: int) -> None:
+        self._what, self._limit, self._there = what, limit, 0
+
+    @contextmanager
+    def joined(self) -> Iterator[None]:
+        """
+        Be one of them for as long as the block runs.
+
+        Raises:
+            Overloaded: There are as many as may be.
+        """
+        if self._there >= self._limit:
+            raise Overloaded(self._what, self._limit)
+        self._there += 1
+        try:
+            yield
+        finally:
+            self._there -= 1
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What holds for every route; see `api`."""
 
     principal: Principal
-    wait_s: float = 2.0
-    patience_s: float = 10.0
-    longest_wait_s: int = 30
+    wait_s: float
+    patience_s: float
+    limits: Limits
+    waiting: Crowd
 
 
 def running_of(request: Request) -> Running:
