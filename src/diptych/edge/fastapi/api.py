@@ -71,11 +71,11 @@ def api(
         BadMessage: A route that can't work.
         NoHandler: A route leads to a message that nobody handles.
     """
-    http = FastAPIOffline(title=title)
+    http = FastAPIOffline(title=title, lifespan=_lifespan(app, options))
     problems(http)
     if cookie:
         http.add_middleware(PositionCookie)
-    http.include_router(router(app, routes, **options))
+    _fill(http.router, app, routes, options, is_alone=True)
     return http
 
 
@@ -97,7 +97,12 @@ def router(app: Diptych, routes: Routes, **options: Unpack[Options]) -> APIRoute
         BadMessage: A route that can't work.
         NoHandler: A route leads to a message that nobody handles.
     """
-    made = APIRouter(lifespan=_lifespan(app, options.get("log"), options.get("read"), options.get("runner")))
+    made = APIRouter(lifespan=_lifespan(app, options))
+    _fill(made, app, routes, options, is_alone=False)
+    return made
+
+
+def _fill(target: APIRouter, app: Diptych, routes: Routes, options: Options, *, is_alone: bool) -> None:
     limits = options.get("limits", Limits())
     settings = Settings(
         options.get("principal", lambda request: None),
@@ -105,6 +110,7 @@ def router(app: Diptych, routes: Routes, **options: Unpack[Options]) -> APIRoute
         options.get("patience_s", 10.0),
         limits,
         Crowd("queries that wait for a position", limits.waiting),
+        is_alone,
     )
     ordered = sorted(routes, key=_fixed_first)
     endpoints = {
@@ -118,24 +124,22 @@ def router(app: Diptych, routes: Routes, **options: Unpack[Options]) -> APIRoute
     streams = Streams(settings)
     for route in ordered:
         if route in endpoints:
-            add_route(made, route, endpoints, settings)
+            add_route(target, route, endpoints, settings)
         elif isinstance(found := routes[route], Events | Live):
-            add_stream_route(made, route, found, streams)
-    add_status_route(made, settings)
-    add_health(made)
-    connect(made, limits)
-    return made
+            add_stream_route(target, route, found, streams)
+    add_status_route(target, settings)
+    add_health(target)
+    connect(target, limits)
 
 
-def _lifespan(
-    app: Diptych, log: str | None, read: str | None, runner: bool | None
-) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _lifespan(app: Diptych, options: Options) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(http: FastAPI) -> AsyncIterator[None]:
         urls = (
-            log or os.environ.get("DIPTYCH_LOG_URL") or LOG_URL,
-            read or os.environ.get("DIPTYCH_READ_URL") or READ_URL,
+            options.get("log") or os.environ.get("DIPTYCH_LOG_URL") or LOG_URL,
+            options.get("read") or os.environ.get("DIPTYCH_READ_URL") or READ_URL,
         )
+        runner = options.get("runner")
         async with app.open(*urls, runner=_runs() if runner is None else runner) as running:
             attach(http, running)
             with announced(running):

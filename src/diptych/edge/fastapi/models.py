@@ -22,8 +22,13 @@ from diptych.read.query import Query
 from diptych.write.command import Command
 
 
-def own_fields(message_type: type[Message]) -> dict[str, Any]:
+def own_fields(message_type: type[Message]) -> Mapping[str, Any]:
     """The annotations of a message's own fields, by name."""
+    return _own_fields(message_type)
+
+
+@cache
+def _own_fields(message_type: Any) -> Mapping[str, Any]:
     hints = get_type_hints(message_type, include_extras=True)
     late = message_type._late_fields
     return {each.name: hints[each.name] for each in fields(message_type) if each.name not in late}  # type: ignore[arg-type]
@@ -48,8 +53,11 @@ def input_model(message_type: type[Message], in_path: frozenset[str]) -> type[Ba
 
 def message_of(message_type: type[Message], model: BaseModel | None, in_path: Mapping[str, Any]) -> dict[str, Any]:
     """The fields that the client gave, by the message's names."""
-    sent = {} if model is None else {name: getattr(model, name) for name in model.model_fields_set}
-    return sent | {name: in_path[wire_name(name)] for name in own_fields(message_type) if wire_name(name) in in_path}
+    values = {} if model is None else {name: getattr(model, name) for name in model.model_fields_set}
+    for name in own_fields(message_type) if in_path else ():
+        if wire_name(name) in in_path:
+            values[name] = in_path[wire_name(name)]
+    return values
 
 
 def result_type(message_type: type[Message]) -> Any:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from decimal import Decimal, InvalidOperation
 from hashlib import blake2b
 from http import HTTPStatus
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol, TypeAlias
 from urllib.parse import unquote
 
 import msgspec
@@ -27,6 +27,19 @@ KEY = "Idempotency-Key"
 WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 JSON = re.compile(r"application/([^;\s]+\+)?json\s*(;|$)", re.IGNORECASE)
 SLASH = "\udc2f"  # stands for a slash inside a value: no decoded path can hold this character
+
+
+Answer: TypeAlias = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+class DirectAnswers(Protocol):
+    """Answers the requests of a route by itself."""
+
+    def takes(self, request: Request) -> bool:
+        """Whether it answers this one."""
+
+    async def answer(self, request: Request) -> Response:
+        """Answer it."""
 
 
 class MessageRequest(Request):
@@ -51,8 +64,12 @@ class MessageRequest(Request):
         if not hasattr(self, "_json"):
             try:
                 self._json = json.loads(await self.body(), parse_float=_exactly, parse_constant=_refuse)
+            except json.JSONDecodeError:
+                raise
             except RecursionError as error:
                 raise json.JSONDecodeError("nested too deep", "", 0) from error
+            except ValueError as error:  # not UTF-8, or an integer of thousands of digits
+                raise json.JSONDecodeError("no text, or a number beyond all bounds", "", 0) from error
         return self._json
 
 
@@ -64,22 +81,33 @@ class MessageRoute(APIRoute):
         allowed: The methods that its path has, on this route and others.
         asking: Those of them that change nothing.
         limits: What a request may ask for.
+        direct: What answers without FastAPI's dependencies, where there are none.
     """
 
     allowed: frozenset[str] = frozenset()
     asking: frozenset[str] = frozenset()
     limits: Limits = Limits()
+    direct: DirectAnswers | None = None
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request; one whose method the path doesn't have is told which it has."""
         if scope["method"] not in (self.methods or ()):
             raise HTTPException(405, headers={"Allow": ", ".join(sorted(self.allowed))})
-        await super().handle(scope, receive, send)
+        if self.direct is None:
+            await super().handle(scope, receive, send)
+            return
+        take_from_link(scope)
+        request = self._better(scope, receive)
+        if not self.direct.takes(request):
+            await super().handle(scope, receive, send)
+            return
+        response = await self._answered(request, self.direct.answer)
+        await response(scope, receive, send)
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Whether the path is this route's; a %2F in it belongs to a value, it parts nothing."""
         raw_path = scope.get("raw_path", b"").partition(b"?")[0].decode("ascii")
-        if "%2f" not in raw_path.lower():
+        if "%2" not in raw_path or "%2f" not in raw_path.lower():
             return super().matches(scope)
         segments = [unquote(segment).replace("/", SLASH) for segment in raw_path.split("/")]
         match, matched = super().matches({**scope, "path": "/".join(segments)})
@@ -92,21 +120,28 @@ class MessageRoute(APIRoute):
         handler = super().get_route_handler()
 
         async def handle(request: Request) -> Response:
-            try:
-                self._refuse_what_is_too_long(request)
-                take_from_link(request.scope)
-                if request.method in WITH_BODY:
-                    _insist_on_json(request)
-                better = MessageRequest(request.scope, request.receive)
-                better.limits = self.limits
-                return await handler(better)
-            except Exception as error:  # noqa: BLE001  # whatever application this route is put into
-                problem = await problem_of(request, error)
-                if problem.status_code == HTTPStatus.METHOD_NOT_ALLOWED:  # of the path, but not in this process
-                    problem.headers["Allow"] = ", ".join(sorted(self.asking))
-                return problem
+            take_from_link(request.scope)
+            return await self._answered(self._better(request.scope, request.receive), handler)
 
         return handle
+
+    def _better(self, scope: Scope, receive: Receive) -> MessageRequest:
+        request = MessageRequest(scope, receive)
+        request.limits = self.limits
+        return request
+
+    async def _answered(self, request: MessageRequest, answer: Answer) -> Response:
+        """The answer, or the problem instead of one."""
+        try:
+            self._refuse_what_is_too_long(request)
+            if request.method in WITH_BODY:
+                _insist_on_json(request)
+            return await answer(request)
+        except Exception as error:  # noqa: BLE001  # whatever application this route is put into
+            problem = await problem_of(request, error)
+            if problem.status_code == HTTPStatus.METHOD_NOT_ALLOWED:  # of the path, but not in this process
+                problem.headers["Allow"] = ", ".join(sorted(self.asking))
+            return problem
 
     def _refuse_what_is_too_long(self, request: Request) -> None:
         if len(request.scope["query_string"]) > self.limits.query_bytes:
@@ -132,7 +167,7 @@ def command_id_of(key: str, principal: str | None) -> str:
 async def digest_of(request: Request) -> bytes:
     """What tells whether a repeat is the same request: method, path, query string and parsed body."""
     body = await request.json() if await request.body() else None
-    whole = [request.method, request.url.path, sorted(request.query_params.multi_items()), body]
+    whole = [request.method, request.scope["path"], sorted(request.query_params.multi_items()), body]
     return blake2b(msgspec.json.encode(whole, order="deterministic"), digest_size=16).digest()
 
 

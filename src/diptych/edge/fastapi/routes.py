@@ -18,6 +18,7 @@ from diptych.edge.fastapi.description import (
     described_responses,
     described_status,
 )
+from diptych.edge.fastapi.direct import Direct
 from diptych.edge.fastapi.links import links_of, operation_ids
 from diptych.edge.fastapi.live import Events, Live, Streams
 from diptych.edge.fastapi.models import (
@@ -60,6 +61,9 @@ def add_route(router: APIRouter, route: str, endpoints: Mapping[str, Endpoint], 
         openapi_extra={"parameters": described_headers(endpoint, is_command=is_command, is_versioned=is_versioned)},
         route_class_override=MessageRoute,
     )
+    made = router.routes[-1]
+    if settings.is_alone and isinstance(made, MessageRoute):
+        made.direct = Direct(endpoint.message, method, in_path, answering)
 
 
 def add_stream_route(router: APIRouter, route: str, found: Events | Live, streams: Streams) -> None:

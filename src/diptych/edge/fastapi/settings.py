@@ -78,13 +78,14 @@ class Crowd:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What holds for every route; see `api`."""
+    """What holds for every route; see `api`. *is_alone* says that no dependencies stand around its routes."""
 
     principal: Principal
     wait_s: float
     patience_s: float
     limits: Limits
     waiting: Crowd
+    is_alone: bool
 
 
 def running_of(request: Request) -> Running:
