@@ -24,14 +24,15 @@ from diptych.write.command import Command
 
 def own_fields(message_type: type[Message]) -> Mapping[str, Any]:
     """The annotations of a message's own fields, by name."""
-    return _own_fields(message_type)
+    kind: Any = message_type  # type checkers doubt that a class of these is hashable
+    return _own_fields(kind)
 
 
 @cache
 def _own_fields(message_type: Any) -> Mapping[str, Any]:
     hints = get_type_hints(message_type, include_extras=True)
     late = message_type._late_fields
-    return {each.name: hints[each.name] for each in fields(message_type) if each.name not in late}  # type: ignore[arg-type]
+    return {each.name: hints[each.name] for each in fields(message_type) if each.name not in late}
 
 
 def wire_name(field: str) -> str:
