@@ -28,8 +28,7 @@ Every error that Diptych raises, under one tree.
     │   └── NewerSchema         it was written by newer code
     └── Misuse              the program is wrong; no retry will help
         ├── BadMessage, BadProjection, BadCatalogue, BadDatabase, BadFile, SchemaChanged
-        ├── NoHandler, HandlerExists, BadHandler, MissingDependencies
-        └── NoProjection, QueryInCommand, TwoLogs
+        └── NoHandler, HandlerExists, BadHandler, MissingDependencies, NoProjection, QueryInCommand, TwoLogs
 
 A rule of the application is a subclass of `Refused` with a sentence of its own.
 Facts are attributes: nobody has to parse a message.
@@ -65,11 +64,7 @@ class PreconditionFailed(WrongVersion):
     """The stream is at a version that the caller said it must not be at."""
 
     def __init__(self, *, stream: str, actual: int, condition: str) -> None:
-        Refused.__init__(
-            self,
-            f"stream {stream!r} is at version {actual}, and the command holds only {condition}: "
-            "read it again, and decide again",
-        )
+        Refused.__init__(self, f"stream {stream!r} is at version {actual}, this holds only {condition}: read it again")
         self.stream, self.expected, self.actual = stream, condition, actual
 
 
@@ -228,9 +223,7 @@ class InProgress(Unavailable):
     """A command of that id is being handled, and took longer than this repeat of it would wait."""
 
     def __init__(self, command_id: str) -> None:
-        super().__init__(
-            f"command {command_id!r} is being handled: ask again shortly with the same id, it happens at most once"
-        )
+        super().__init__(f"command {command_id!r} is being handled: ask again soon, it happens at most once")
         self.command_id = command_id
 
 
