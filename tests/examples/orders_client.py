@@ -1,5 +1,6 @@
 """A client of the Orders application for its tests, and an order to send."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
@@ -12,6 +13,8 @@ ORDER = {"customer_id": "ada", "items": [LAMP, TABLE], "shipping_address": ADDRE
 
 class Orders(httpx.AsyncClient):
     """Says in one word what a test is about; a change to `...` leaves the field out."""
+
+    settled: Callable[[], Awaitable[None]]
 
     async def place(self, **changes: Any) -> httpx.Response:
         body = {**ORDER, **changes}

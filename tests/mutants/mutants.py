@@ -1,6 +1,6 @@
 """The lines that carry a promise, each with what it is changed into and the test that must notice."""
 
-from tests.mutants import of_owners, of_postgres, of_queries, of_rebuilds, of_transfer, of_waiting
+from tests.mutants import of_http, of_owners, of_postgres, of_queries, of_rebuilds, of_transfer, of_waiting
 from tests.mutants.mutant import Mutant
 
 SQL = "src/diptych/read/sql/sqlite"
@@ -266,4 +266,5 @@ MUTANTS = [
     *of_queries.MUTANTS,
     *of_rebuilds.MUTANTS,
     *of_transfer.MUTANTS,
+    *of_http.MUTANTS,
 ]

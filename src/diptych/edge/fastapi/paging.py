@@ -3,6 +3,7 @@ Link a page to its neighbours (RFC 8288): the next, the one before, the first an
 """
 
 from collections.abc import Collection
+from urllib.parse import quote
 
 from fastapi import Request
 
@@ -36,5 +37,6 @@ def links_of(request: Request, result: PaginatedResult[object], fields: Collecti
 
 
 def _target(request: Request, which: dict[str, object]) -> str:
-    url = request.url.remove_query_params([PAGE, CURSOR]).include_query_params(**which)
-    return f"{url.path}?{url.query}" if url.query else url.path
+    query = request.url.remove_query_params([PAGE, CURSOR]).include_query_params(**which).query
+    path = quote(request.scope["raw_path"].partition(b"?")[0], safe="/%:@!$&'()*+,;=")  # as sent: a header is ASCII
+    return f"{path}?{query}" if query else path
