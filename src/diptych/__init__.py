@@ -57,8 +57,8 @@ from diptych.log import Appended, EventStore, ToStream, open_store
 from diptych.message import new_id
 from diptych.money import Amount, Money
 from diptych.past import At, changes
-from diptych.read.acts import Act
 from diptych.policy import Only, Policy
+from diptych.read.acts import Act
 from diptych.read.columns import Indexed, Key, Scale, Searched
 from diptych.read.comparison import Difference
 from diptych.read.consistency import Answer, ConsistentQueryHandler
@@ -73,10 +73,9 @@ from diptych.read.progress import Progress
 from diptych.read.projection import Projection, TableProjection, Transaction, TwoRoundProjection
 from diptych.read.query import Query, QueryBus, QueryHandler
 from diptych.read.ranking import highlight
+from diptych.read.scope import current_scope
 from diptych.read.status import ParkedKey, ProjectionStatus
 from diptych.read.synchronizer import ReadModelSynchronizer
-from diptych.read.scope import current_scope
-from diptych.read.synchronizer import ProjectionStatus, ReadModelSynchronizer
 from diptych.read.verify import Verification
 from diptych.read.view import Views
 from diptych.read.wait import Reached

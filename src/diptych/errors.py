@@ -4,7 +4,7 @@ Every error that Diptych raises, under one tree.
     DiptychError
     ├── Refused             understood and turned down; nothing was changed
     │   ├── WrongVersion        the stream moved on since the caller read it
-    │   │   └── PreconditionFailed  it is at a version that the caller said it must not be at
+    │   │   └── PreconditionFailed  it is at a version that the caller excluded
     │   ├── WrongCategory       the stream belongs to another category
     │   ├── NotFound            nothing of that id exists
     │   ├── Forbidden           the policy doesn't allow it to whoever asks
@@ -30,8 +30,7 @@ Every error that Diptych raises, under one tree.
         ├── BadMessage, BadProjection, BadCatalogue, BadDatabase, BadFile, SchemaChanged
         └── NoHandler, HandlerExists, BadHandler, MissingDependencies, NoProjection, QueryInCommand, TwoLogs
 
-A rule of the application is a subclass of `Refused` with a sentence of its own.
-Facts are attributes: nobody has to parse a message.
+A rule of the application is a subclass of `Refused`. Facts are attributes: nobody has to parse a message.
 """
 
 from collections.abc import Iterable
