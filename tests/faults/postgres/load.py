@@ -7,14 +7,16 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from signal import SIGCONT, SIGSTOP
+from typing import Any
 
 from tests.faults.tallies import Tallied
 from tests.faults.waiting import until
 from tests.serving import ROOT, environment
 
-from diptych import open_store
+from diptych import EventStore, RecordedEvent, open_store
 
 PROCESSES = 4
+PAGE = 5_000
 
 
 class Load:
@@ -91,6 +93,14 @@ def under_load(url: str, folder: Path) -> Iterator[Load]:
         load.kill()
 
 
+async def whole(event_store: EventStore) -> list[RecordedEvent[Any]]:
+    """The log, page by page: a load may leave more than comes in one answer in good time."""
+    events: list[RecordedEvent[Any]] = []
+    while page := await event_store.read_all(events[-1].global_position if events else 0, limit=PAGE):
+        events += page
+    return events
+
+
 async def check(load: Load, url: str) -> None:
     """
     Hold the log against what was answered and seen.
@@ -101,7 +111,7 @@ async def check(load: Load, url: str) -> None:
     async with open_store(url, [Tallied]) as event_store:
         await load.reader_saw(await event_store.head())
         load.kill()
-        events = await event_store.read_all(limit=10_000_000)
+        events = await whole(event_store)
     parts = Counter((event.data.name, event.data.number, event.stream_type) for event in events)
     last = {event.global_position: event for event in events}
     for name, number, *answer in load.answers():

@@ -18,6 +18,7 @@ from diptych.store.postgres.batch import lists
 from diptych.testing.conformance.case import a_command, an_append, event, everything, to
 
 SIZES = (1, 1, 2, 5, 50)
+LONG_ENOUGH = Limits(patience_s=60)  # for a server to start again on a busy machine
 
 
 @pytest.mark.parametrize("heard", [0, 1], ids=["nothing", "that it is its turn"])
@@ -54,7 +55,7 @@ async def test_what_a_crash_took_before_it_was_synced_is_sent_again(cluster: Clu
     """Committed in memory, waiting for the disk, the server gone: nobody was answered, so all of it happens again."""
     cluster.psql("ALTER SYSTEM SET wal_writer_delay = '10s'")
     cluster.psql("SELECT pg_reload_conf()")
-    async with open_postgres(cluster.url()) as store, foreign(cluster) as other:
+    async with open_postgres(cluster.url(), LONG_ENOUGH) as store, foreign(cluster) as other:
         await store.append(an_append(to("Order-0")))
         await stop_before_the_disk(other)
         waiting = [asyncio.create_task(store.append(append)) for append in appends]
@@ -116,7 +117,7 @@ async def test_what_a_reader_saw_and_a_crash_took_is_not_told(cluster: Cluster) 
     cluster.psql("SELECT pg_reload_conf()")
     async with (
         proxy_before(cluster.port) as proxy,
-        open_postgres(cluster.url(port=proxy.port)) as store,
+        open_postgres(cluster.url(port=proxy.port), LONG_ENOUGH) as store,
         foreign(cluster) as other,
     ):
         await store.append(an_append(to("Order-1")))
