@@ -12,6 +12,7 @@ from .handlers import commands, queries
 from .messages import (
     AddItem,
     CancelOrder,
+    HistoryOfOrder,
     OrderById,
     OrdersOfCustomer,
     PlaceOrder,
@@ -19,7 +20,7 @@ from .messages import (
     SearchOrders,
     ShipOrder,
 )
-from .views import Orders, SalesByDay
+from .views import History, Orders, SalesByDay
 
 ROUTES: Routes = {
     "POST /orders": Endpoint(PlaceOrder, status=201, location="/orders/{order_id}"),
@@ -27,6 +28,7 @@ ROUTES: Routes = {
     "POST /orders/{order_id}/ship": ShipOrder,
     "DELETE /orders/{order_id}": CancelOrder,
     "GET /orders/{order_id}": OrderById,
+    "GET /orders/{order_id}/history": HistoryOfOrder,
     "GET /orders/search": SearchOrders,
     "GET /orders/live": Live(SearchOrders),
     "GET /orders/events": Events("Order"),
@@ -34,5 +36,5 @@ ROUTES: Routes = {
     "GET /reports/daily-sales": SalesOfDays,
 }
 
-app = Diptych(commands, queries, projections=[Orders, SalesByDay])
+app = Diptych(commands, queries, projections=[Orders, History, SalesByDay])
 http = api(app, ROUTES, title="Orders", cookie=True)

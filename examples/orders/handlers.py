@@ -8,6 +8,7 @@ from .messages import (
     AddItem,
     CancelOrder,
     Done,
+    HistoryOfOrder,
     OrderById,
     OrdersOfCustomer,
     Placed,
@@ -18,7 +19,7 @@ from .messages import (
 )
 from .order import Order
 from .values import Line
-from .views import DailySales, OrderView
+from .views import DailySales, HistoryEntry, OrderView
 
 commands, queries = CommandBus(), QueryBus()
 
@@ -87,6 +88,17 @@ async def order_by_id(query: OrderById, orders: ReadModel[OrderView]) -> OrderVi
     if order is None:
         raise NotFound("order", query.order_id)
     return order
+
+
+@queries.handler
+async def history_of_order(query: HistoryOfOrder, history: ReadModel[HistoryEntry]) -> PaginatedResult[HistoryEntry]:
+    """A page of the order's events; every order has one, so without any there is no order."""
+    found = await history.page(
+        where={"order_id": query.order_id}, page=query.page, page_size=query.page_size, cursor=query.cursor
+    )
+    if found.total == 0:
+        raise NotFound("order", query.order_id)
+    return found
 
 
 @queries.handler

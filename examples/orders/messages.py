@@ -8,7 +8,7 @@ from annotated_types import Ge, Le, MinLen
 from diptych import Command, PaginatedResult, Query
 
 from .values import Address, Day, Id, Line, OrderId, Price, Quantity, Status, Text
-from .views import DailySales, OrderView
+from .views import DailySales, HistoryEntry, OrderView
 
 PageNumber = Annotated[int, Ge(1), Le(1_000_000_000)]
 PageSize = Annotated[int, Ge(1), Le(100)]
@@ -66,6 +66,15 @@ class OrderById(Query[OrderView]):
     """One order."""
 
     order_id: str
+
+
+class HistoryOfOrder(Query[PaginatedResult[HistoryEntry]]):
+    """What happened to an order, newest first."""
+
+    order_id: str
+    page: PageNumber = 1
+    page_size: PageSize = 20
+    cursor: str | None = None
 
 
 class OrdersOfCustomer(Query[PaginatedResult[OrderView]]):

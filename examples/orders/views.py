@@ -1,9 +1,9 @@
 """
-Show orders, and the sales of each day.
+Show orders, what happened to each, and the sales of each day.
 
-`Orders` keeps one row an order, which is also what the API answers. `SalesByDay`
-keeps one row a day; an added line and a cancellation carry neither day nor
-amount, so it remembers them per order. Rows are msgspec Structs, which change faster
+`Orders` keeps one row an order, `History` one an event: both are also what the API
+answers. `SalesByDay` keeps one row a day; an added line and a cancellation carry
+neither day nor amount, so it remembers them per order. Rows are msgspec Structs, which change faster
 than dataclasses.
 """
 
@@ -86,6 +86,50 @@ def _changes(row: OrderView, event: OrderEvent) -> dict[str, Any]:
 
 def _names(lines: Iterable[Line]) -> str:
     return ", ".join(line.product_name for line in lines if line.product_name)
+
+
+class HistoryEntry(Struct, frozen=True, kw_only=True):
+    """What happened to an order: when, and where in the log; `lines` came with it."""
+
+    position: Key[int]
+    order_id: Indexed[str]
+    version: int
+    recorded_at: datetime
+    event: str
+    lines: tuple[Line, ...] = ()
+    shipped_on: date | None = None
+    reason: str | None = None
+
+
+class History(TableProjection[HistoryEntry, OrderEvent]):
+    """A row for every event, as an order's page tells them; it needs no log to answer, as a replica has none."""
+
+    def keys(self, event: RecordedEvent[OrderEvent]) -> Iterable[int]:
+        """A row of its own."""
+        return (event.global_position,)
+
+    def evolve(self, row: HistoryEntry | None, event: RecordedEvent[OrderEvent]) -> HistoryEntry | None:
+        """What happened is never changed."""
+        return HistoryEntry(
+            position=event.global_position,
+            order_id=event.data.order_id,
+            version=event.version,
+            recorded_at=event.recorded_at,
+            event=type(event.data).__name__,
+            **_told(event.data),
+        )
+
+
+def _told(event: OrderEvent) -> dict[str, Any]:
+    match event:
+        case OrderPlaced(lines=lines):
+            return {"lines": lines}
+        case ItemAdded(line=line):
+            return {"lines": (line,)}
+        case OrderShipped(shipped_on=day):
+            return {"shipped_on": day}
+        case OrderCancelled(reason=reason):
+            return {"reason": reason}
 
 
 class Sale(Struct, frozen=True, kw_only=True):

@@ -39,6 +39,7 @@ def test_status_tells_how_each_projection_is_doing(urls: list[str]) -> None:
 
     assert {each["name"]: (each["state"], each["served"]) for each in statuses} == {
         "orders": ("running", True),
+        "history": ("running", True),
         "sales_by_day": ("running", True),
     }
     assert "sales_by_day" in told("status", *APP, *urls)
@@ -49,7 +50,7 @@ def test_status_is_told_without_the_log_too(urls: list[str]) -> None:
 
     statuses = lines("status", *APP, "--log", "none", *urls[2:])
 
-    assert {(each["name"], each["checkpoint"]) for each in statuses} == {("orders", 1), ("sales_by_day", 1)}
+    assert {each["name"]: each["checkpoint"] for each in statuses} == {"orders": 1, "history": 1, "sales_by_day": 1}
 
 
 def test_status_fails_where_a_projection_stands_still(urls: list[str]) -> None:
@@ -68,7 +69,7 @@ def test_a_log_that_was_put_back_gets_its_new_identity(urls: list[str]) -> None:
     adopted = msgspec.json.decode(told("log", "adopt", *urls, "--json"))
 
     assert (restored["incarnation"], adopted["incarnation"]) == (2, 1)
-    assert restored["kept"] == adopted["kept"] == ["orders 1.1", "sales_by_day 1.1"]
+    assert restored["kept"] == adopted["kept"] == ["history 1.1", "orders 1.1", "sales_by_day 1.1"]
     assert restored["log"] != adopted["log"]
 
 
@@ -138,7 +139,7 @@ async def test_a_worker_follows_what_others_append_until_it_is_told_to_stop(urls
         )
         try:
             assert worker.stdout is not None
-            assert await worker.stdout.readline() == b"following with orders, sales_by_day\n"
+            assert await worker.stdout.readline() == b"following with orders, history, sales_by_day\n"
             shipped = [OrderShipped(order_id="x", shipped_on=date(2026, 1, 1))]
             await event_store.append_events(stream_id="Order-x", stream_type="Order", events=shipped)
             await until(lambda: all(each["checkpoint"] == 1 for each in statuses(urls)), "it doesn't follow")

@@ -19,7 +19,7 @@ from orders.events import ItemAdded, OrderCancelled, OrderPlaced, OrderShipped
 from orders.order import LARGEST_TOTAL, Order
 from orders.rules import AlreadyCancelled, AlreadyShipped, OrderExists, TooExpensive
 from orders.values import Address, Line, Status
-from orders.views import DailySales, Orders, SalesByDay
+from orders.views import DailySales, History, Orders, SalesByDay
 
 DAY = date(2024, 1, 2)
 LAMP = Line(product_id="1", product_name="Steel lamp", quantity=2, price=Decimal("9.90"))
@@ -89,6 +89,17 @@ def test_a_view_shows_the_order_as_it_stands() -> None:
     assert (row.status, row.shipped_on, row.version) == (Status.SHIPPED, DAY, 3)
     assert (row.total_amount, row.item_count, row.lines) == (Decimal("139.80"), 2, (LAMP, TABLE))
     assert (row.products, row.ship_to) == ("Steel lamp, Oak table", "Ada Lovelace, London")
+
+
+def test_a_history_tells_every_event_and_what_came_with_it() -> None:
+    history = projecting(History).given(PLACED, ADDED, CANCELLED)
+
+    told = [(row.event, row.version, row.lines, row.reason) for row in map(history.row, (1, 2, 3))]
+    assert told == [
+        ("OrderPlaced", 1, (LAMP,), None),
+        ("ItemAdded", 2, (TABLE,), None),
+        ("OrderCancelled", 3, (), "late"),
+    ]
 
 
 def test_a_day_counts_an_added_line() -> None:

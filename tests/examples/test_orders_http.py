@@ -169,6 +169,28 @@ async def test_search_finds_words_filters_and_sorts(orders: Orders, params: dict
     assert set(page) == {"items", "total", "page", "page_size", "total_pages", "next_cursor"}
 
 
+async def test_an_orders_history_tells_what_happened_newest_first(orders: Orders) -> None:
+    await orders.place(order_id="a/1")
+    await orders.place(order_id="b")
+    await orders.post("/orders/a%2F1/items", json=LAMP)
+    last = await orders.post("/orders/a%2F1/ship", json={"shipped_on": "2024-02-29"})
+
+    history = await orders.read("/orders/a%2F1/history", last)
+
+    assert [entry["event"] for entry in history["items"]] == ["OrderShipped", "ItemAdded", "OrderPlaced"]
+    assert [entry["version"] for entry in history["items"]] == [3, 2, 1]
+    assert [len(entry["lines"]) for entry in history["items"]] == [0, 1, 2]
+    assert history["items"][0]["shipped_on"] == "2024-02-29"
+    positions = [entry["position"] for entry in history["items"]]
+    assert positions == sorted(positions, reverse=True)
+    second = await orders.read("/orders/a%2F1/history", last, page_size=1, page=2)
+    assert [entry["event"] for entry in second["items"]] == ["ItemAdded"]
+
+
+async def test_an_order_that_was_never_placed_has_no_history(orders: Orders) -> None:
+    is_problem(await orders.get("/orders/nobody/history"), 404)
+
+
 async def test_the_daily_report_follows_added_lines_and_cancellations(orders: Orders) -> None:
     for order_id, day in (("a", "2024-01-01"), ("b", "2024-01-01"), ("c", "2024-01-02"), ("d", "2024-01-03")):
         await orders.placed(order_id=order_id, ordered_on=day)

@@ -96,7 +96,7 @@ async def test_a_process_without_a_log_is_ready_once_something_is_served(urls: t
     log, read = urls
     async with served("none", read) as reading:
         early = await reading.get("/readyz")
-        assert (early.status_code, early.json()["detail"]) == (503, "being built: orders, sales_by_day")
+        assert (early.status_code, early.json()["detail"]) == (503, "being built: orders, history, sales_by_day")
         async with served(log, read) as whole:
             placed = await whole.place(order_id="o")
             found = await reading.get("/orders/o", headers={"Diptych-Position": placed.headers["Diptych-Position"]})

@@ -13,7 +13,7 @@ from diptych.read.view import Gate, ServedTable
 from diptych.write.aggregate import event_types
 from orders.app import app
 from orders.order import Order
-from orders.views import Orders, SalesByDay
+from orders.views import History, Orders, SalesByDay
 
 
 async def check_files(folder: Path, streams: Mapping[str, Sequence[str]]) -> None:
@@ -34,6 +34,7 @@ async def check_read_models(running: Running) -> None:
     """The rows that are served equal a fold over the whole log, done here one event at a time."""
     events = await running.event_store.read_all(limit=10_000_000)
     assert await _rows(running, Orders) == _orders(events)
+    assert await _rows(running, History) == _history(events)
     assert await _rows(running, SalesByDay) == _sales(events)
     head = await running.event_store.head()
     assert {status.checkpoint for status in await running.synchronizer.status()} == {head}
@@ -76,6 +77,11 @@ def _orders(events: Sequence[RecordedEvent[Any]]) -> dict[str, Any]:
     for event in events:
         _put(rows, event.data.order_id, orders.evolve(rows.get(event.data.order_id), event))
     return rows
+
+
+def _history(events: Sequence[RecordedEvent[Any]]) -> dict[int, Any]:
+    history = History()
+    return {event.global_position: history.evolve(None, event) for event in events}
 
 
 def _sales(events: Sequence[RecordedEvent[Any]]) -> dict[Any, Any]:

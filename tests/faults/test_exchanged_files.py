@@ -20,7 +20,7 @@ from orders.app import app
 from orders.messages import SearchOrders
 
 NOBODY = 65_534
-NAMES = {"orders", "sales_by_day"}
+NAMES = {"orders", "history", "sales_by_day"}
 
 
 def urls(folder: Path) -> tuple[str, str]:

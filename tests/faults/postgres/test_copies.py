@@ -19,7 +19,7 @@ from orders.app import app
 from orders.messages import OrderById, SearchOrders
 
 pytestmark = pytest.mark.timeout(600)
-NAMES = {"orders", "sales_by_day"}
+NAMES = {"orders", "history", "sales_by_day"}
 
 
 @pytest.fixture
