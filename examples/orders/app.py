@@ -1,7 +1,7 @@
 """
 Hang the panels on one log and put them on HTTP.
 
-`app` is the application, `http` its FastAPI form: `uvicorn orders.app:http`.
+`app` is the application, `http` its FastAPI form, with a page at `/`: `uvicorn orders.app:http`.
 The databases are `DIPTYCH_LOG_URL` and `DIPTYCH_READ_URL`, else files in ./data/.
 """
 
@@ -20,6 +20,7 @@ from .messages import (
     SearchOrders,
     ShipOrder,
 )
+from .page import add_page
 from .views import History, Orders, SalesByDay
 
 ROUTES: Routes = {
@@ -38,3 +39,4 @@ ROUTES: Routes = {
 
 app = Diptych(commands, queries, projections=[Orders, History, SalesByDay])
 http = api(app, ROUTES, title="Orders", cookie=True)
+add_page(http)

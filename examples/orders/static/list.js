@@ -1,0 +1,172 @@
+/** The left panel: search, filters, a page of orders, and the way to other pages. */
+
+import { ask } from "./api.js";
+import { el, theirs } from "./dom.js";
+import { tellStale } from "./notices.js";
+import { problemBox } from "./forms.js";
+import { drift, go, here, way } from "./where.js";
+import { STATUS, counted, day, money } from "./words.js";
+
+const PAGE_SIZE = 20;
+const TYPING_MS = 250;
+const AGAIN_MS = 1000;
+
+const filters = document.getElementById("filters");
+const orders = document.getElementById("list");
+const pages = document.getElementById("pages");
+const found = document.getElementById("found");
+const notice = document.getElementById("list-notice");
+let shown = null;
+let asking = new AbortController();
+let typing;
+let again;
+
+/** Show the list that the address names. */
+export function show(at) {
+  fill(at);
+  const question = questionOf(at);
+  if (JSON.stringify(question) !== JSON.stringify(shown)) load(question);
+  else markCurrent();
+}
+
+export function reload() {
+  load(questionOf(here()));
+}
+
+/** Put the focus where the reader came from. */
+export function focusCurrent() {
+  orders.querySelector("a[data-last]")?.focus();
+}
+
+function questionOf({ q, status, customer, sort, page }) {
+  return {
+    q: q.trim(),
+    status,
+    customer_id: customer,
+    sort_by: sort.replace(/^-/, ""),
+    sort_order: sort.startsWith("-") ? "desc" : "asc",
+    page,
+    page_size: PAGE_SIZE,
+  };
+}
+
+async function load(question) {
+  const isOther = JSON.stringify(question) !== JSON.stringify(shown);
+  shown = question;
+  clearTimeout(again);
+  asking.abort();
+  const mine = (asking = new AbortController());
+  if (!orders.hasChildNodes()) orders.replaceChildren(skeleton());
+  orders.setAttribute("aria-busy", "true");
+  try {
+    const behind = (reason) => tellStale(notice, reason);
+    const { data, stale } = await ask("orders/search", question, { signal: mine.signal, behind });
+    render(data, isOther);
+    tellStale(notice, stale);
+    if (stale) again = setTimeout(reload, AGAIN_MS);
+  } catch (problem) {
+    if (mine.signal.aborted) return;
+    orders.replaceChildren(problemBox(problem, problem.errors));
+    pages.replaceChildren();
+    tellStale(notice, null);
+  }
+  orders.removeAttribute("aria-busy");
+}
+
+function render(page, isOther) {
+  const rows = page.items.map((order) => el("li", {}, row(order)));
+  orders.replaceChildren(rows.length ? el("ol", { class: "rows" }, rows) : nothing(page));
+  pages.replaceChildren(...pager(page));
+  found.textContent = counted(page.total, "order", "orders");
+  markCurrent();
+  if (isOther) orders.closest(".panel").scrollTop = 0;
+}
+
+function row(order) {
+  return way(
+    { order: order.order_id, new: "" },
+    { class: "row", "data-id": order.order_id },
+    el("span", { class: "name" }, theirs(order.customer_id)),
+    el("span", { class: "sum" }, money(order.total_amount)),
+    el("span", { class: "what" }, theirs(order.products || counted(order.item_count, "line", "lines"))),
+    el("span", { class: `status ${order.status}` }, STATUS[order.status] ?? order.status),
+    el("span", { class: "id" }, theirs(order.order_id)),
+    el("time", { class: "day", datetime: order.ordered_on }, day(order.ordered_on)),
+  );
+}
+
+function markCurrent() {
+  const { order } = here();
+  for (const link of orders.querySelectorAll("a.row")) {
+    link.toggleAttribute("data-last", order ? link.dataset.id === order : link.hasAttribute("data-last"));
+    if (link.dataset.id === order) link.setAttribute("aria-current", "true");
+    else link.removeAttribute("aria-current");
+  }
+}
+
+function nothing(page) {
+  const { q, status, customer } = here();
+  if (page.total) {
+    return el("div", { class: "empty" }, el("p", {}, "This page is behind the last one."), link("The first page", { page: "1" }));
+  }
+  if (q || status || customer) {
+    return el(
+      "div",
+      { class: "empty" },
+      el("p", {}, "No order is like that."),
+      link("Show all orders", { q: "", status: "", customer: "", page: "1" }),
+    );
+  }
+  return el("div", { class: "empty" }, el("p", {}, "There are no orders yet."), link("Place the first", { new: "1", order: "" }));
+}
+
+function pager(page) {
+  const { page: number, total, total_pages: last } = page;
+  const told = el("span", { class: "count" }, counted(total, "order", "orders"));
+  if (last <= 1) return [told];
+  return [
+    step("Previous", number > 1 && number - 1),
+    el("span", { class: "count" }, `${number} of ${last}`, el("small", {}, counted(total, "order", "orders"))),
+    step("Next", number < last && number + 1),
+  ];
+}
+
+/** A way to another page; its place is kept where there is none. */
+function step(text, number) {
+  const away = { class: "button", "aria-disabled": "true", role: "link" };
+  return number ? way({ page: String(number) }, { class: "button" }, text) : el("a", away, text);
+}
+
+function link(text, changes) {
+  return way(changes, { class: "button" }, text);
+}
+
+function skeleton() {
+  const bones = Array.from({ length: 8 }, () => el("li", {}, el("div", { class: "row bone" })));
+  return el("ol", { class: "rows", role: "presentation" }, bones);
+}
+
+/** What the filters say is what the address says; a field that somebody types in is left alone. */
+function fill(at) {
+  for (const name of ["q", "customer", "sort"]) {
+    const field = filters.elements[name];
+    if (field !== document.activeElement || !typing) field.value = at[name];
+  }
+  filters.elements.status.value = at.status;
+}
+
+function asked() {
+  clearTimeout(typing);
+  typing = undefined;
+  const { q, customer, sort, status } = filters.elements;
+  return { q: q.value, customer: customer.value, sort: sort.value, status: status.value, page: "1" };
+}
+
+filters.addEventListener("input", (event) => {
+  clearTimeout(typing);
+  typing = setTimeout(() => drift(asked()), event.target.matches("#q, #customer") ? TYPING_MS : 0);
+});
+filters.addEventListener("submit", (event) => {
+  event.preventDefault();
+  go(asked());
+});
