@@ -187,6 +187,18 @@ async def test_an_orders_history_tells_what_happened_newest_first(orders: Orders
     assert [entry["event"] for entry in second["items"]] == ["ItemAdded"]
 
 
+async def test_a_page_links_to_the_next_whatever_the_path_holds(orders: Orders) -> None:
+    await orders.place(order_id="\u202e/>\r\nX: y")
+    last = await orders.post("/orders/%E2%80%AE%2F%3E%0D%0AX:%20y/items", json=LAMP)
+
+    headers = {"Diptych-Position": last.headers["Diptych-Position"]}
+    first = await orders.get("/orders/%E2%80%AE%2F%3E%0D%0AX:%20y/history?page_size=1", headers=headers)
+    second = await orders.get(first.links["next"]["url"], headers=headers)
+
+    assert [entry["event"] for entry in first.json()["items"] + second.json()["items"]] == ["ItemAdded", "OrderPlaced"]
+    assert "X" not in first.headers
+
+
 async def test_an_order_that_was_never_placed_has_no_history(orders: Orders) -> None:
     is_problem(await orders.get("/orders/nobody/history"), 404)
 
