@@ -1,7 +1,8 @@
 """What somebody does on the page: fills in, presses, goes to a place."""
 
+import re
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote_plus, urlencode
 
 import httpx
 from playwright.sync_api import Locator, Page, expect
@@ -27,6 +28,13 @@ def fill(within: Page | Locator, **fields: str) -> None:
     """Fill in fields by the words beside them."""
     for label, text in fields.items():
         within.get_by_label(label.replace("_", " "), exact=True).fill(text)
+
+
+def look_for(page: Page, **filters: str) -> None:
+    """Fill in filters of the list, and wait until they count."""
+    fill(page, **filters)
+    for text in filters.values():
+        page.wait_for_url(re.compile(re.escape(quote_plus(text))))
 
 
 def press(within: Page | Locator, name: str) -> None:

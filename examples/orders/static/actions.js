@@ -7,7 +7,7 @@
 
 import { el, newId } from "./dom.js";
 import { commandForm, field, given } from "./forms.js";
-import { lineOf } from "./place.js";
+import { lineFields, lineOf } from "./place.js";
 
 const CLOSED = { shipped: "It is on its way, and stays as it is.", cancelled: "It was cancelled, and stays so." };
 
@@ -15,6 +15,7 @@ const CLOSED = { shipped: "It is on its way, and stays as it is.", cancelled: "I
 export function actionsOf(id, { done, refused }) {
   const path = `orders/${encodeURIComponent(id)}`;
   const kinds = [addLine(path), ship(path), cancel(path)].map((kind) => action(kind, { done, refused, opened: closeOthers }));
+  let insists = false;
   const why = el("span", {});
   const still = el("button", { type: "button", class: "quiet", onclick: insist }, "Try to change it all the same");
   const closed = el("p", { class: "closed" }, why, " ", still);
@@ -26,8 +27,8 @@ export function actionsOf(id, { done, refused }) {
   }
 
   function insist() {
-    buttons.hidden = false;
-    still.hidden = true;
+    insists = true;
+    putAway(false);
     kinds[0].button.focus();
   }
 
@@ -36,9 +37,12 @@ export function actionsOf(id, { done, refused }) {
     const text = order && CLOSED[order.status];
     closed.hidden = !text;
     why.textContent = text ?? "";
-    const isInUse = kinds.some(({ form }) => !form.hidden);
-    if (text && !isInUse) still.hidden = !(buttons.hidden = true);
-    else [buttons.hidden, still.hidden] = [false, true];
+    putAway(Boolean(text) && !insists && kinds.every(({ form }) => form.hidden));
+  }
+
+  function putAway(isAway) {
+    buttons.hidden = isAway;
+    still.hidden = !isAway;
   }
 
   return { element, show };
@@ -80,14 +84,7 @@ function action({ name, danger, done: text, ...command }, { done, refused, opene
 }
 
 function addLine(path) {
-  const fields = el(
-    "div",
-    { class: "line alone" },
-    field("Product", "product_id", { class: "product", spellcheck: "false" }),
-    field("Its name", "product_name", { class: "name" }),
-    field("Quantity", "quantity", { class: "quantity", inputmode: "numeric", value: "1" }),
-    field("Price", "price", { class: "price", inputmode: "decimal" }),
-  );
+  const fields = el("div", { class: "line alone" }, lineFields());
   return {
     name: "Add a line",
     submit: "Add the line",

@@ -24,8 +24,7 @@ let again;
 /** Show what the address names. */
 export function show(at, { focus }) {
   const wanted = at.new ? "new" : at.order ? shownAs(at.order) : "nothing";
-  const isOther = wanted !== showing;
-  if (!isOther) return;
+  if (wanted === showing) return;
   showing = wanted;
   asking.abort();
   clearTimeout(again);
@@ -102,16 +101,24 @@ async function load(id) {
       ask(path, {}, options),
       ask(`${path}/history`, { page_size: HISTORY_PAGE }, options),
     ]);
-    render(into, found.data, historyOf(history.data, older));
+    if (isNews(into, [found.data, history.data])) render(into, found.data, historyOf(history.data, older));
     tellStale(into.notice, found.stale ?? history.stale);
     if (found.stale ?? history.stale) again = setTimeout(reload, AGAIN_MS);
   } catch (problem) {
     if (mine.signal.aborted) return;
+    into.told = null;
     into.actions.show(null);
     into.past.replaceChildren();
     into.body.replaceChildren(problemBox(problem, problem.errors));
   }
   into.body.removeAttribute("aria-busy");
+}
+
+/** Whether it tells something else than what is shown: what is the same stays as it is, with focus and selection. */
+function isNews(into, told) {
+  const before = into.told;
+  into.told = JSON.stringify(told);
+  return into.told !== before;
 }
 
 function render({ status, body, past, actions }, found, history) {

@@ -17,6 +17,7 @@ const pages = document.getElementById("pages");
 const found = document.getElementById("found");
 const notice = document.getElementById("list-notice");
 let shown = null;
+let told = null;
 let asking = new AbortController();
 let typing;
 let again;
@@ -66,6 +67,7 @@ async function load(question) {
     if (stale) again = setTimeout(reload, AGAIN_MS);
   } catch (problem) {
     if (mine.signal.aborted) return;
+    told = null;
     orders.replaceChildren(problemBox(problem, problem.errors));
     pages.replaceChildren();
     tellStale(notice, null);
@@ -73,12 +75,18 @@ async function load(question) {
   orders.removeAttribute("aria-busy");
 }
 
+/** Show a page; one that tells nothing new stays as it is, and whoever was at a row stays there. */
 function render(page, isOther) {
+  const before = told;
+  told = JSON.stringify([shown, page]);
+  if (told === before) return;
+  const at = document.activeElement?.dataset.id;
   const rows = page.items.map((order) => el("li", {}, row(order)));
   orders.replaceChildren(rows.length ? el("ol", { class: "rows" }, rows) : nothing(page));
   pages.replaceChildren(...pager(page));
   found.textContent = counted(page.total, "order", "orders");
   markCurrent();
+  if (at !== undefined) Array.from(orders.querySelectorAll("a.row")).find((link) => link.dataset.id === at)?.focus();
   if (isOther) orders.closest(".panel").scrollTop = 0;
 }
 

@@ -7,6 +7,7 @@
 
 import * as detail from "./detail.js";
 import * as list from "./list.js";
+import { watch } from "./live.js";
 import { here, turnWays } from "./where.js";
 
 let side = "left";
@@ -34,11 +35,9 @@ document.querySelector("[data-skip]").addEventListener("click", (event) => {
   event.preventDefault();
   document.getElementById("list").focus();
 });
-document.addEventListener("visibilitychange", () => {
-  if (document.visibilityState === "visible") {
-    list.reload();
-    detail.reload();
-  }
-});
 addEventListener("hashchange", show);
 show();
+watch(() => {
+  list.reload();
+  detail.reload();
+});

@@ -38,14 +38,17 @@ export function placeForm({ placed, discard }) {
   });
 
   function add() {
-    const line = lineFields(() => {
-      line.remove();
-      renumber(lines);
-      reckon();
-    });
+    const remove = el("button", { type: "button", class: "button remove", onclick: () => takeAway(line) }, "×");
+    const line = el("div", { class: "line", role: "group" }, lineFields(), remove);
     lines.append(line);
     renumber(lines);
     return line;
+  }
+
+  function takeAway(line) {
+    line.remove();
+    renumber(lines);
+    reckon();
   }
 
   function reckon() {
@@ -58,16 +61,14 @@ export function placeForm({ placed, discard }) {
   return form;
 }
 
-function lineFields(remove) {
-  return el(
-    "div",
-    { class: "line", role: "group" },
+/** The four fields of a line. */
+export function lineFields() {
+  return [
     field("Product", "product_id", { class: "product", spellcheck: "false" }),
     field("Its name", "product_name", { class: "name" }),
     field("Quantity", "quantity", { class: "quantity", inputmode: "numeric", value: "1" }),
     field("Price", "price", { class: "price", inputmode: "decimal" }),
-    el("button", { type: "button", class: "button remove", onclick: remove }, "×"),
-  );
+  ];
 }
 
 /** Each line's fields are named as the API names them; the last one left can't be taken away. */
@@ -94,7 +95,7 @@ function bodyOf(form, lines) {
   return Object.fromEntries(Object.entries(body).filter(([, one]) => one !== null));
 }
 
-/** What the four fields of a line say. */
+/** What they say. */
 export function lineOf(within) {
   const named = (name) => input(within, name);
   const line = { product_id: named("product_id").value.trim(), quantity: whole(named("quantity")), price: named("price").value.trim() };
