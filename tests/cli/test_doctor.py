@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 import pytest
 from tests.cli.calling import APP, diptych, lines, sqlite, told
+from tests.clusters import Cluster
 from tests.serving import environment
 
 from diptych.doctor import diagnose
@@ -228,6 +229,21 @@ async def test_settings_that_lose_or_refuse_appends_are_problems(server: str) ->
     serializable = f"{server}&options=-c%20default_transaction_isolation%3Dserializable"
 
     assert [about for about, _ in problems(await diagnose(serializable, server))] == ["settings"]
+
+
+async def test_a_server_that_can_lose_what_it_acknowledged_is_a_problem_unless_that_is_meant() -> None:
+    cluster = Cluster(18, settings={"fsync": "off"})
+    cluster.make()
+    cluster.start()
+    try:
+        found = await diagnose(cluster.url(), cluster.url())
+        meant = await diagnose(f"{cluster.url()}?unsafe=true", cluster.url())
+    finally:
+        cluster.remove()
+
+    (lost,) = [each for each in found if each.about == "settings"]
+    assert (lost.severity, lost.cure) == (Severity.PROBLEM, "set fsync=on")
+    assert [each.severity for each in meant if each.about == "settings"] == [Severity.WARNING, Severity.PROBLEM]
 
 
 async def test_a_server_without_the_tables_gets_none(postgres: Callable[[int], str]) -> None:
