@@ -42,7 +42,7 @@ class Build:
         *,
         feed: Feed | None = None,
     ) -> None:
-        self.of = of
+        self.of: Generation = of
         self._read_db = read_db
         feed = feed or Feed(event_store)
         self.parts: Sequence[Follower] = [

@@ -67,7 +67,7 @@ class Side:
     """
 
     def __init__(self, connection: AsyncConnection, table: Table, columns: Sequence[str]) -> None:
-        self._connection, self.names = connection, columns
+        self._connection = connection
         self._key: list[Column[Any]] = list(table.primary_key)
         if not self._key:
             raise BadProjection(f"table {table.name} has no primary key: give it one, so that its rows can be compared")

@@ -41,9 +41,11 @@ class Shared:
     """
 
     def __init__(self, after: int, types: frozenset[str], page: Page, *, is_full: bool) -> None:
-        self.after, self.through = after, page.through
-        self.types, self.is_full = types, is_full
-        self.read_at = monotonic()
+        self.after: int = after
+        self.through: int = page.through
+        self.types: frozenset[str] = types
+        self.is_full: bool = is_full
+        self.read_at: float = monotonic()
         self._events = page.events
         self._decoded: dict[int, RecordedEvent[Any]] = {}
 
@@ -166,9 +168,9 @@ class Reader:
 
     def __init__(self, feed: Feed, types: frozenset[str]) -> None:
         self.types: frozenset[str] = types
-        self.after = 0
-        self.is_at_head = False
-        self.reads_alone = False
+        self.after: int = 0
+        self.is_at_head: bool = False
+        self.reads_alone: bool = False
         self._feed, self._moved_at = feed, monotonic()
         self._from: Shared | None = None
 

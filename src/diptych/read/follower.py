@@ -67,7 +67,8 @@ class Follower:
         feed: Feed | None = None,
         partition: int = 0,
     ) -> None:
-        self.of, self._partition = of, partition
+        self.of: Generation = of
+        self._partition = partition
         self.held: Checkpoint | None = None
         self.projector: Projector = projector(projection, of, partition)
         self._event_store, self._read_db, self._watcher = event_store, read_db, watcher

@@ -47,7 +47,7 @@ class Keeper:
         *,
         feed: Feed,
     ) -> None:
-        self.projection = projection
+        self.projection: AnyProjection = projection
         self.error: str | None = None
         self._event_store, self._read_db = event_store, read_db
         self._worker, self._watcher, self._feed = worker, watcher, feed

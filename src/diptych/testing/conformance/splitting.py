@@ -1,5 +1,7 @@
 """Partitions: one projection split by its keys, each part with a checkpoint and an owner of its own."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -84,9 +86,7 @@ class Splitting(ReadDatabaseCase):
     async def test_all_partitions_together_are_a_fold_over_the_log(
         self, event_store: EventStore, read_db: ReadDatabase
     ) -> None:
-        system = System(event_store, read_db, SplitAccounts)
-        await fill(system)
-        async with system.running():
+        async with followed(event_store, read_db) as system:
             last = await system.append(Paid(account="7", amount=100), Closed(account="8"))
             await system.reached("accounts", last)
 
@@ -154,11 +154,7 @@ class Splitting(ReadDatabaseCase):
     async def test_a_split_projection_is_rebuilt_and_switched_back_like_any_other(
         self, event_store: EventStore, read_db: ReadDatabase
     ) -> None:
-        system = System(event_store, read_db, SplitAccounts)
-        await fill(system)
-        async with system.running():
-            await system.reached("accounts", await event_store.head())
-
+        async with followed(event_store, read_db) as system:
             await system.synchronizer.rebuild_projection("accounts", before_switch="verify")
             last = await system.append(*(Paid(account=str(n), amount=1) for n in range(ACCOUNTS)))
             await system.reached("accounts", last)
@@ -172,10 +168,8 @@ class Splitting(ReadDatabaseCase):
     async def test_the_number_of_partitions_is_a_part_of_the_version(
         self, event_store: EventStore, read_db: ReadDatabase
     ) -> None:
-        system = System(event_store, read_db, SplitAccounts)
-        await fill(system)
-        async with system.running():
-            await system.reached("accounts", await event_store.head())
+        async with followed(event_store, read_db):
+            pass
 
         with pytest.raises(BadProjection, match="was built in 3 partitions, the code declares 4. Raise its version"):
             await System(event_store, read_db, SplitOtherwise).synchronizer.check()
@@ -186,6 +180,16 @@ class Splitting(ReadDatabaseCase):
     ) -> None:
         with pytest.raises(BadProjection, match="can't be split into 2 partitions"):
             System(event_store, read_db, kind)
+
+
+@asynccontextmanager
+async def followed(event_store: EventStore, read_db: ReadDatabase) -> AsyncIterator[System]:
+    """Some accounts in three partitions, followed to the head of the log."""
+    system = System(event_store, read_db, SplitAccounts)
+    await fill(system)
+    async with system.running():
+        await system.reached("accounts", await event_store.head())
+        yield system
 
 
 async def fill(system: System) -> None:
