@@ -78,6 +78,7 @@ async def _rebuilt(log: str, read: str, what: list[str]) -> tuple[Rebuilt, float
     asking = asyncio.create_task(_ask_on(log, read, asked))
     output, _ = await process.communicate()
     asking.cancel()
+    await asyncio.wait([asking])
     if process.returncode:
         raise RuntimeError(f"the process that rebuilds ended with {process.returncode}")
     rebuilt = msgspec.json.decode(output, type=Rebuilt)
