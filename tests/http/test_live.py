@@ -13,6 +13,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from tests.faults.waiting import until
+from tests.serving import serving
 
 from diptych import BadMessage, EventStore, NoHandler
 from diptych.edge.fastapi import live
@@ -216,6 +217,12 @@ async def test_streams_end_when_the_application_does(client: httpx.AsyncClient, 
 
         async with asyncio.timeout(30):
             assert [block async for block in events] == [block async for block in results] == []
+
+
+async def test_events_are_told_by_a_process_that_has_a_log() -> None:
+    http = api(app, {"GET /notes/events": Events("Note")}, log="none", read="sqlite:///:memory:")
+    async with serving(http) as url, httpx.AsyncClient(base_url=url, timeout=60) as client:
+        assert (await client.get("/notes/events")).status_code == 405
 
 
 async def test_there_are_no_more_streams_than_may_be(

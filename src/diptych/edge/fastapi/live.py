@@ -87,6 +87,7 @@ class Streams:
     async def events(self, request: Request, categories: tuple[str, ...], after: int | None) -> "LiveResponse":
         """The events of some categories behind a position, for ever."""
         running = running_of(request)
+        running.require_log("a stream of events")
         position = _last_id(request) if after is None else after
         with acting(actor=self._settings.principal(request)):
             await running.queries.admit(EventsOf(categories=categories))
