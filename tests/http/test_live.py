@@ -15,11 +15,13 @@ from fastapi import FastAPI
 from tests.faults.waiting import until
 from tests.serving import serving
 
-from diptych import BadMessage, EventStore, NoHandler
+from diptych import BadMessage, Diptych, EventStore, NoHandler, Only
 from diptych.edge.fastapi import live
-from diptych.fastapi import Events, Live, api
+from diptych.fastapi import Events, Limits, Live, Routes, api
 
 from .conftest import AllNotes, Noted, Write, app
+
+ROUTES: Routes = {"GET /notes/events": Events("Note"), "GET /notes/live": Live(AllNotes, every_s=0.01)}
 
 
 @dataclass
@@ -225,14 +227,39 @@ async def test_events_are_told_by_a_process_that_has_a_log() -> None:
         assert (await client.get("/notes/events")).status_code == 405
 
 
-async def test_there_are_no_more_streams_than_may_be(
-    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(live, "STREAMS", 1)
-    async with watching(client, "/notes/events") as stream:
+async def test_there_are_no_more_streams_than_may_be() -> None:
+    http = api(app, ROUTES, log="memory://", read="sqlite:///:memory:", limits=Limits(streams=1))
+    async with (
+        serving(http) as url,
+        httpx.AsyncClient(base_url=url, timeout=60) as client,
+        watching(client, "/notes/events") as stream,
+    ):
         await anext(stream)
         for path in ("/notes/events", "/notes/live"):
             assert (await client.get(path)).status_code == 503
+
+
+async def test_a_policy_is_asked_about_streams() -> None:
+    def policy(principal: str | None, message: Any) -> bool | Only | None:
+        return Only(note_id="n") if principal == "some" else principal == "all"
+
+    guarded = Diptych(app.commands, app.queries, app.projections, authorize=policy)
+    http = api(
+        guarded,
+        ROUTES,
+        log="memory://",
+        read="sqlite:///:memory:",
+        principal=lambda request: request.headers.get("X-User"),
+    )
+    async with serving(http) as url, httpx.AsyncClient(base_url=url, timeout=60) as client:
+        for path in ("/notes/events", "/notes/live"):
+            assert (await client.get(path, headers={"X-User": "none"})).status_code == 403
+            async with watching(client, path, **{"X-User": "all"}) as stream:
+                await anext(stream)
+        # Events can't be kept to some rows, so whoever may see only those may see none of them.
+        assert (await client.get("/notes/events", headers={"X-User": "some"})).status_code == 403
+        async with watching(client, "/notes/live", **{"X-User": "some"}) as stream:
+            assert (await told(stream, 1))[0].data["total"] == 0
 
 
 def test_a_route_that_can_watch_nothing_is_refused() -> None:

@@ -7,10 +7,11 @@ from typing import Any, Generic
 
 from typing_extensions import TypeVar
 
-from diptych.errors import QueryInCommand
+from diptych.errors import Forbidden, QueryInCommand
 from diptych.handlers import Bus, Call, Resolve, chained
 from diptych.log import command_under_way
 from diptych.message import Message
+from diptych.read.scope import current_scope
 
 R = TypeVar("R", default=Any)
 T = TypeVar("T", bound="Query[Any]")
@@ -81,4 +82,6 @@ class QueryBus(Bus):
 
 
 async def _nobody(query: Any) -> None:
-    """Answers nothing."""
+    """Answers nothing; what is answered elsewhere can't be kept to some rows."""
+    if current_scope():
+        raise Forbidden(type(query).__name__)

@@ -24,9 +24,9 @@ from diptych.app import Running
 from diptych.codec import INT64
 from diptych.context import acting
 from diptych.edge.fastapi.models import output
-from diptych.edge.fastapi.settings import Settings, running_of
+from diptych.edge.fastapi.settings import Crowd, Settings, running_of
 from diptych.edge.fastapi.tail import Piece, Tail, insist_on
-from diptych.errors import LogRewound, Malformed, NotFound, Overloaded, Unavailable
+from diptych.errors import LogRewound, Malformed, NotFound, Unavailable
 from diptych.read.consistency import Answer
 from diptych.read.query import Query
 
@@ -38,7 +38,6 @@ STALLED_S = 30.0  # a client that takes nothing for so long is cut off
 LOOK_S = 0.5  # how soon a stream ends when the application does
 PAUSE_S = 1.0
 RETRY_MS = 1_000
-STREAMS = 1_000
 _encode = msgspec.json.Encoder().encode
 
 
@@ -81,7 +80,7 @@ class Streams:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._open = 0
+        self._crowd = Crowd("live streams", settings.limits.streams)
         self._tails: WeakKeyDictionary[Running, dict[tuple[str, ...], Tail]] = WeakKeyDictionary()
 
     async def events(self, request: Request, categories: tuple[str, ...], after: int | None) -> "LiveResponse":
@@ -91,7 +90,7 @@ class Streams:
         position = _last_id(request) if after is None else after
         with acting(actor=self._settings.principal(request)):
             await running.queries.admit(EventsOf(categories=categories))
-        self._insist_on_room()
+        self._crowd.insist_on_room()
         if position is None:
             position = await running.event_store.head()
         await insist_on(running.event_store, position)
@@ -101,23 +100,16 @@ class Streams:
 
     async def results(self, request: Request, live: Live, values: Mapping[str, Any]) -> "LiveResponse":
         """The result of a query, and each that it changes into."""
-        self._insist_on_room()
+        self._crowd.insist_on_room()
         asking = _Asking(running_of(request), live.query(**values), self._settings.principal(request))
         first = await asking.now(_last_id(request) or 0, self._settings.wait_s)
         return LiveResponse(self._counted(_changes(asking, first, live.every_s)))
 
-    def _insist_on_room(self) -> None:
-        if self._open >= STREAMS:
-            raise Overloaded("live streams", STREAMS)
-
     async def _counted(self, stream: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-        self._open += 1
-        try:
+        with self._crowd.joined():
             async with aclosing(stream):
                 async for sent in stream:
                     yield sent
-        finally:
-            self._open -= 1
 
 
 class LiveResponse(EventSourceResponse):

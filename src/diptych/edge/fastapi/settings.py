@@ -45,12 +45,14 @@ class Limits:
         query_bytes: Of a query string; 414 beyond.
         wait_s: Seconds that a client may wait, however long it prefers to.
         waiting: Queries that wait for a position; 503 beyond.
+        streams: Streams of events and of results; 503 beyond.
     """
 
     body_bytes: int = 2 * 1024 * 1024
     query_bytes: int = 8 * 1024
     wait_s: int = 30
     waiting: int = 2000
+    streams: int = 1000
 
 
 class Crowd:
@@ -58,6 +60,16 @@ class Crowd:
 
     def __init__(self, what: str, limit: int) -> None:
         self._what, self._limit, self._there = what, limit, 0
+
+    def insist_on_room(self) -> None:
+        """
+        Insist that one more may join.
+
+        Raises:
+            Overloaded: There are as many as may be.
+        """
+        if self._there >= self._limit:
+            raise Overloaded(self._what, self._limit)
 
     @contextmanager
     def joined(self) -> Iterator[None]:
@@ -67,8 +79,7 @@ class Crowd:
         Raises:
             Overloaded: There are as many as may be.
         """
-        if self._there >= self._limit:
-            raise Overloaded(self._what, self._limit)
+        self.insist_on_room()
         self._there += 1
         try:
             yield

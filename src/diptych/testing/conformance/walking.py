@@ -10,6 +10,7 @@ from sqlalchemy import MetaData
 
 from diptych.read.order import order_of
 from diptych.read.question import Columns, Question
+from diptych.read.scope import within
 from diptych.testing.conformance.things import SHAPE, Count, Thing, Things, ThingsCase, thing
 
 
@@ -39,6 +40,13 @@ class Walking(ThingsCase):
 
         unchanged = walk.unchanged()
         assert sorted(id for id in walked if id in unchanged) == sorted(unchanged)
+
+    async def test_rows_keep_to_the_scope_that_they_were_asked_in_whenever_they_are_taken(self, things: Things) -> None:
+        await things.put(thing("a", name="ours"), thing("b", name="theirs"))
+        with within({"name": "ours"}):
+            stream = things.model.stream()
+
+        assert [row.id async for row in stream] == ["a"]
 
     @pytest.mark.parametrize("order_by", [None, "amount", "-amount", "-day", ("name", "-count")])
     async def test_a_place_in_an_order_is_found_by_an_index(
