@@ -353,6 +353,8 @@ def connect(path: str, *, query_only: bool) -> apsw.Connection:
     may_be_made = 0 if query_only else apsw.SQLITE_OPEN_CREATE
     raw = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READWRITE | may_be_made)
     raw.set_busy_timeout(BUSY_TIMEOUT_MS)
+    # Else a statement is prepared again for each new value that its plan might depend on.
+    raw.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
     for name, wanted in (PRAGMAS | {"query_only": int(query_only)}).items():
         raw.execute(f"PRAGMA {name} = {wanted}").fetchall()
         if (is_now := raw.pragma(name)) != wanted:

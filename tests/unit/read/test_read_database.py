@@ -13,7 +13,7 @@ from diptych.errors import BadDatabase, Unavailable
 from diptych.log import open_store
 from diptych.read import engines
 from diptych.read.database import open_read_db
-from diptych.read.sqlite import APPLICATION_ID
+from diptych.read.sqlite import APPLICATION_ID, connect
 
 
 async def test_a_file_locked_by_another_writer_is_unavailable_and_then_works(tmp_path: Path) -> None:
@@ -133,3 +133,11 @@ async def test_a_url_that_can_not_be_read_is_not_repeated() -> None:
         async with open_read_db("postgresql://ann:secret@host:port/db"):
             pass
     assert "secret" not in str(refused.value)
+
+
+def test_a_statement_on_a_file_is_not_prepared_again_for_each_value(tmp_path: Path) -> None:
+    """SQLite does so where a plan might depend on a value; it was half of a look-up by key."""
+    raw = connect(str(tmp_path / "read.db"), query_only=False)
+
+    assert raw.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, -1) == 1
+    raw.close()
