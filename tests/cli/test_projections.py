@@ -132,7 +132,8 @@ def test_a_projection_is_paused_and_goes_on(urls: list[str]) -> None:
     told("init", *SHOP, *urls)
     with worker(urls):
         reaches(urls, count(urls, 1), "stock", "tally")
-        told("projections", "pause", "stock", *SHOP, *urls)
+        (paused,) = lines("projections", "pause", "stock", *SHOP, *urls)
+        assert paused["projection"] == "stock"
         is_in(urls, "stock", "paused")
         second = count(urls, 2)
         reaches(urls, second, "tally")
@@ -156,9 +157,9 @@ def test_a_row_that_differs_is_found_rebuilt_and_switched_back(urls: list[str]) 
         assert isinstance(refused("projections", "rebuild", "stock", "--before-switch", *SHOP, *urls), RebuildRefused)
         assert lines("projections", "verify", "stock", *SHOP, *urls, code=1)[0]["different"] == 1
 
-        told("projections", "rebuild", "stock", *SHOP, *urls)
+        assert "switch-back stock" in lines("projections", "rebuild", "stock", *SHOP, *urls)[0]["told"]
         assert lines("projections", "verify", "stock", *SHOP, *urls)[0]["different"] == 0
-        told("projections", "switch-back", "stock", *SHOP, *urls)
+        assert lines("projections", "switch-back", "stock", *SHOP, *urls)[0]["projection"] == "stock"
         assert lines("projections", "verify", "stock", *SHOP, *urls, code=1)[0]["different"] == 1
 
 

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from diptych.edge.cli.moving import progress_bar
 from diptych.edge.cli.options import LOG_URL, READ_URL, App, Json, Log, Read, application, duration
-from diptych.edge.cli.printing import plain, print_facts, print_lines
+from diptych.edge.cli.printing import plain, print_facts, print_json, print_lines
 from diptych.edge.cli.status import looking
 from diptych.event import event_type
 from diptych.read.acts import Act
@@ -43,24 +43,26 @@ def list_(app: App, json: Json = False) -> None:
 
 
 @projections.command("pause")
-def pause(name: Name, app: App, log: Log = LOG_URL, read: Read = READ_URL) -> None:
+def pause(name: Name, app: App, log: Log = LOG_URL, read: Read = READ_URL, json: Json = False) -> None:
     """Have nothing applied to a projection until it is resumed."""
     _ordered(app, log, read, lambda synchronizer: synchronizer.pause(name))
-    Console().print(f"{name} is paused: diptych projections resume {name} lets it go on", markup=False)
+    _done(name, f"is paused: diptych projections resume {name} lets it go on", json=json)
 
 
 @projections.command("resume")
-def resume(name: Name, app: App, log: Log = LOG_URL, read: Read = READ_URL) -> None:
+def resume(name: Name, app: App, log: Log = LOG_URL, read: Read = READ_URL, json: Json = False) -> None:
     """Let a paused projection go on."""
     _ordered(app, log, read, lambda synchronizer: synchronizer.resume(name))
-    Console().print(f"{name} goes on", markup=False)
+    _done(name, "goes on", json=json)
 
 
 @projections.command("retry")
-def retry(name: Name, app: App, log: Log = LOG_URL, read: Read = READ_URL, key: Key = None) -> None:
+def retry(
+    name: Name, app: App, log: Log = LOG_URL, read: Read = READ_URL, *, key: Key = None, json: Json = False
+) -> None:
     """Try again what a projection stopped at, or what is parked under a key."""
     _ordered(app, log, read, lambda synchronizer: synchronizer.retry(name, key))
-    Console().print(f"{name} tries again: diptych status tells what comes of it", markup=False)
+    _done(name, "tries again: diptych status tells what comes of it", json=json)
 
 
 @projections.command("skip")
@@ -72,10 +74,11 @@ def skip(
     read: Read = READ_URL,
     *,
     key: Key = None,
+    json: Json = False,
 ) -> None:
     """Go on behind the event that a projection stopped at, or drop the first one that is parked under a key."""
     _ordered(app, log, read, lambda synchronizer: synchronizer.skip(name, reason, key))
-    Console().print(f"{name} goes on behind it: a rebuild meets the event again", markup=False)
+    _done(name, "goes on behind it: a rebuild meets the event again", json=json)
 
 
 @projections.command("acts")
@@ -102,6 +105,7 @@ def rebuild(
         timedelta | None,
         typer.Option(parser=duration, metavar="AGE", help="How long the old one is kept, to switch back to: 1d."),
     ] = None,
+    json: Json = False,
 ) -> None:
     """Build a projection anew beside the served one, then switch; one that was cut short is gone on with."""
     with progress_bar(f"building {name}") as bar:
@@ -120,23 +124,22 @@ def rebuild(
                 progress=told,
             ),
         )
-    Console().print(f"{name} is served anew: diptych projections switch-back {name} takes that back", markup=False)
+    _done(name, f"is served anew: diptych projections switch-back {name} takes that back", json=json)
 
 
 @projections.command("cancel")
-def cancel(name: Name, app: App, log: Log = LOG_URL, read: Read = READ_URL) -> None:
+def cancel(name: Name, app: App, log: Log = LOG_URL, read: Read = READ_URL, json: Json = False) -> None:
     """Give up a rebuild, wherever it runs; what is served stays. The exit code is 1 where there is none."""
     cancelled = _ordered(app, log, read, lambda synchronizer: synchronizer.cancel_rebuild(name))
-    told = f"the rebuild of {name} was given up" if cancelled else f"{name} is not being rebuilt"
-    Console().print(told, markup=False)
+    _done(name, "is rebuilt no more" if cancelled else "is not being rebuilt", json=json)
     raise typer.Exit(0 if cancelled else 1)
 
 
 @projections.command("switch-back")
-def switch_back(name: Name, app: App, log: Log = LOG_URL, read: Read = READ_URL) -> None:
+def switch_back(name: Name, app: App, log: Log = LOG_URL, read: Read = READ_URL, json: Json = False) -> None:
     """Serve again what was served before the last switch."""
     _ordered(app, log, read, lambda synchronizer: synchronizer.switch_back(name))
-    Console().print(f"{name} is served as before the last switch", markup=False)
+    _done(name, "is served as before the last switch", json=json)
 
 
 @projections.command("verify")
@@ -165,6 +168,14 @@ def _ordered(app: str, log: str, read: str, order: Callable[[ReadModelSynchroniz
             return await order(synchronizer)
 
     return asyncio.run(give())
+
+
+def _done(name: str, what: str, *, json: bool) -> None:
+    """Say what came of an order."""
+    if json:
+        print_json({"projection": name, "told": what})
+    else:
+        Console().print(f"{name} {what}", markup=False)
 
 
 def _told(projection: AnyProjection) -> dict[str, Any]:
