@@ -60,11 +60,7 @@ class WrongVersion(Refused):
 
 
 class PreconditionFailed(WrongVersion):
-    """The stream is at a version that the caller said it must not be at."""
-
-    def __init__(self, *, stream: str, actual: int, condition: str) -> None:
-        Refused.__init__(self, f"stream {stream!r} is at version {actual}, this holds only {condition}: read it again")
-        self.stream, self.expected, self.actual = stream, condition, actual
+    """The stream is at a version that the caller said it must not be at; `expected` is how they put it."""
 
 
 class WrongCategory(Refused):

@@ -58,7 +58,7 @@ async def answers_of(asked: list[Hostile], log: str, read: str) -> list[Any]:
     return [*answers]
 
 
-async def answer_of(orders: Orders, request: Hostile) -> Any:
+async def answer_of(orders: Orders, request: Hostile, *, tries: int = 3) -> Any:
     """What was answered, without what differs from run to run."""
     orders.cookies.clear()
     raw = isinstance(request.body, bytes)
@@ -67,6 +67,8 @@ async def answer_of(orders: Orders, request: Hostile) -> Any:
     began = time.perf_counter()
     answer = await orders.request(request.method, request.url, content=body, headers={**kind, **request.headers})
     took_s = time.perf_counter() - began
+    if took_s >= SOON_S and tries > 1:  # a machine that is busy with something else may be slow once
+        return await answer_of(orders, request, tries=tries - 1)
     assert took_s < SOON_S, (request, took_s)
     assert answer.status_code < 500, (request, answer.text)
     assert "X-Evil" not in answer.headers

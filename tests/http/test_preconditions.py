@@ -59,7 +59,7 @@ async def test_a_version_that_is_gone_is_a_problem_that_says_what_there_is(clien
     problem = (await touched(client, note, If_Match='"5"')).json()
 
     assert (problem["status"], problem["actual"]) == (412, 1)
-    assert 'with If-Match: "5"' in problem["detail"]
+    assert 'expected If-Match: "5"' in problem["detail"]
 
 
 async def test_of_many_who_have_seen_the_same_version_one_wins(client: httpx.AsyncClient) -> None:

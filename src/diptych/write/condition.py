@@ -29,7 +29,7 @@ class Condition(Struct, frozen=True):
 
     only: Container[int] = EVERY
     never: Container[int] = ()
-    told: str = "at a version that it names"
+    told: str = "another"
 
     def holds(self, version: int) -> bool:
         """Whether a stream of that version may be changed; 0 is none yet."""
@@ -43,7 +43,7 @@ class Condition(Struct, frozen=True):
             PreconditionFailed: It is.
         """
         if not self.holds(version):
-            raise PreconditionFailed(stream=stream, actual=version, condition=self.told)
+            raise PreconditionFailed(stream=stream, expected=self.told, actual=version)
 
 
 def version_behind(streams: Sequence[ToStream]) -> tuple[str, int]:

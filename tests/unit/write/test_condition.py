@@ -22,7 +22,7 @@ async def test_a_command_changes_its_stream_only_at_a_version_that_its_sender_al
     await bus.dispatch(Begin(counter="c"))
 
     assert (await bus.execute(Count(counter="c"), condition=at(1))).version == 2
-    with pytest.raises(PreconditionFailed, match=r"'Counter-c' is at version 2, this holds only") as failed:
+    with pytest.raises(PreconditionFailed, match=r"'Counter-c' is at version 2, expected another") as failed:
         await bus.execute(Count(counter="c"), condition=at(1, 3))
     assert (failed.value.stream, failed.value.actual) == ("Counter-c", 2)
     with pytest.raises(PreconditionFailed):

@@ -30,7 +30,7 @@ def condition_of(request: Request) -> Condition | None:
     if match is None and none_match is None:
         return None
     told = " and ".join(
-        f"with {name}: {value}" for name, value in ((IF_MATCH, match), (IF_NONE_MATCH, none_match)) if value is not None
+        f"{name}: {value}" for name, value in ((IF_MATCH, match), (IF_NONE_MATCH, none_match)) if value is not None
     )
     only: Any = EVERY if match is None else EXISTING if match == "*" else _versions(IF_MATCH, match, weakly=False)
     never: Any = EXISTING if none_match == "*" else ()

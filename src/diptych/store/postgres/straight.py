@@ -2,6 +2,7 @@
 Run one statement on a connection that is held for such, with nothing around it: one round trip.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ import asyncpg
 
 from diptych.store.postgres.connection import Server, farewell
 
-AT_ONCE = 8
+AT_ONCE = 16
 
 
 class Straight:
@@ -17,7 +18,8 @@ class Straight:
     A few connections for single statements, opened when they are needed.
 
     Args:
-        failed: What is raised in the place of any error of the driver, or where all connections are taken.
+        patience_s: How long to wait for a connection, a new one or one that others have.
+        failed: What is raised in the place of any error of the driver, or where none was free in time.
     """
 
     def __init__(
@@ -32,13 +34,11 @@ class Straight:
         self._server, self._settings = server, dict(settings)
         self._patience_s, self._longest_s, self._failed = patience_s, longest_s, failed
         self._free: list[asyncpg.Connection] = []
-        self._taken = 0
+        self._turns = asyncio.Semaphore(AT_ONCE)
 
     async def fetch(self, statement: str, parameters: Sequence[Any]) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
         """The names of what a statement reads, and its rows."""
-        if self._taken >= AT_ONCE:
-            raise self._failed(f"{AT_ONCE} statements are under way")
-        self._taken += 1
+        await self._turn()
         try:
             rows = await self._fetch(statement, parameters)
         except (
@@ -50,8 +50,16 @@ class Straight:
         ) as error:
             raise self._failed(str(error)) from error
         finally:
-            self._taken -= 1
+            self._turns.release()
         return (list(rows[0].keys()) if rows else ()), [tuple(row) for row in rows]
+
+    async def _turn(self) -> None:
+        """Wait for a connection; another way would take longer than a short queue."""
+        try:
+            async with asyncio.timeout(self._patience_s):
+                await self._turns.acquire()
+        except TimeoutError as error:
+            raise self._failed(f"{AT_ONCE} statements are under way") from error
 
     async def close(self) -> None:
         """Close every connection."""
