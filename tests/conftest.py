@@ -10,6 +10,13 @@ from tests.clusters import Cluster, is_there
 from tests.serving import Served, environment
 
 
+@pytest.fixture(autouse=True)
+def mail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the mails of the Orders application go."""
+    monkeypatch.setenv("ORDERS_MAIL", str(tmp_path / "mail"))
+    return tmp_path / "mail"
+
+
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
     """Start a Python program as a server; it ends with the test."""

@@ -21,6 +21,7 @@ from .messages import (
     ShipOrder,
 )
 from .page import add_page
+from .reactions import Mailbox, MailOnShipping
 from .views import History, Orders, SalesByDay
 
 ROUTES: Routes = {
@@ -37,6 +38,12 @@ ROUTES: Routes = {
     "GET /reports/daily-sales": SalesOfDays,
 }
 
-app = Diptych(commands, queries, projections=[Orders, History, SalesByDay])
+app = Diptych(
+    commands,
+    queries,
+    projections=[Orders, History, SalesByDay],
+    reactions=[MailOnShipping],
+    provide={Mailbox: Mailbox()},
+)
 http = api(app, ROUTES, title="Orders", cookie=True)
 add_page(http)

@@ -73,6 +73,7 @@ from diptych.read.progress import Progress
 from diptych.read.projection import Projection, TableProjection, Transaction, TwoRoundProjection
 from diptych.read.query import Query, QueryBus, QueryHandler
 from diptych.read.ranking import highlight
+from diptych.read.reaction import Reaction
 from diptych.read.scope import current_scope
 from diptych.read.status import ParkedKey, ProjectionStatus
 from diptych.read.synchronizer import ReadModelSynchronizer
@@ -165,6 +166,7 @@ __all__ = [
     "QueryInCommand",
     "RawEvent",
     "Reached",
+    "Reaction",
     "ReadDatabase",
     "ReadModel",
     "ReadModelSynchronizer",

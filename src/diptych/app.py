@@ -11,7 +11,7 @@ from typing import Any, TypeVar, get_args, get_origin
 from diptych.errors import BadDatabase, BadProjection, NoHandler, ReadSideOnly, Unavailable
 from diptych.event import Event
 from diptych.generics import arguments_of, members_of
-from diptych.handlers import MISSING
+from diptych.handlers import MISSING, Handler, made
 from diptych.log import EventStore, open_store
 from diptych.message import Message
 from diptych.policy import Policy, asking
@@ -23,6 +23,7 @@ from diptych.read.live import Live
 from diptych.read.model import ReadModel
 from diptych.read.projection import AnyProjection, Projection, TableProjection, TwoRoundProjection, checked
 from diptych.read.query import Query, QueryBus
+from diptych.read.reaction import Reaction, maker_of, undecided
 from diptych.read.synchronizer import ReadModelSynchronizer
 from diptych.read.view import Gate, ServedTable, Views
 from diptych.read.wait import REWOUND
@@ -55,6 +56,7 @@ class Diptych:
     Args:
         commands: One bus, or several like routers.
         queries: One bus, or several.
+        reactions: What happens elsewhere when events do: classes, made when the application opens, or objects.
         provide: What handlers may ask for beside repositories and read models: type -> value.
         events: Event classes that no aggregate, decider or projection of it names.
         cursor_key: What cursors of pages are signed with; all processes need the same one. Default: a
@@ -71,6 +73,7 @@ class Diptych:
         queries: QueryBus | Iterable[QueryBus] = (),
         projections: Iterable[AnyProjection | type[AnyProjection]] = (),
         *,
+        reactions: Iterable[Reaction | type[Reaction]] = (),
         provide: Mapping[Any, object] | None = None,
         events: Iterable[type[Event]] = (),
         cursor_key: str | None = None,
@@ -78,7 +81,10 @@ class Diptych:
     ) -> None:
         self.commands: CommandBus = CommandBus.joined([commands] if isinstance(commands, CommandBus) else commands)
         self.queries: QueryBus = QueryBus.joined([queries] if isinstance(queries, QueryBus) else queries)
-        self.projections: Sequence[AnyProjection] = [checked(projection) for projection in projections]
+        found = list(reactions)
+        self.makers: Sequence[Handler] = [maker_of(each) for each in found if isinstance(each, type)]
+        reacting = [undecided(each) if isinstance(each, type) else each for each in found]
+        self.projections: Sequence[AnyProjection] = [checked(each) for each in (*projections, *reacting)]
         self.provide: dict[Any, object] = dict(provide or {})
         self._events = tuple(events)
         self._cursor_key = cursor_key
@@ -143,6 +149,7 @@ class Diptych:
             given = self.provide | dict(provide or {})
             running = Running(self, event_store, read_db, given, follow=runner and has_log)
             await running.synchronizer.check()
+            await running.synchronizer.deploy()
             async with running.following():
                 try:
                     yield running
@@ -188,6 +195,8 @@ class Running:
         if app.policy is not None:
             for bus in (self.commands, self.queries):
                 bus.middleware.insert(0, asking(app.policy))
+        for maker in app.makers if follow else ():
+            self.synchronizer.put(made(maker, self._resolve_for_reaction))
 
     async def dispatch(self, command: Command[R]) -> R:
         """Handle a command; what its handler returned. See `CommandBus.dispatch`."""
@@ -247,7 +256,8 @@ class Running:
         except Unavailable as error:
             return False, str(error)
         served = {status.name for status in statuses if status.served}
-        building = [projection.name for projection in self.projections if projection.name not in served]
+        queried = [each.name for each in self.projections if not isinstance(each, Reaction)]
+        building = [name for name in queried if name not in served]
         if building:
             return False, f"being built: {', '.join(building)}"
         notes = [note for status in statuses if (note := status.note)]
@@ -302,6 +312,10 @@ class Running:
                     f"{status.state}, {status.error or 'no error'}"
                 )
         return f"projection {name!r} is not served yet ({reason})"
+
+    def _resolve_for_reaction(self, asked: Any) -> object:
+        """A reaction may dispatch commands, too."""
+        return self.commands if asked is CommandBus else self._resolve(asked)
 
     def _resolve(self, asked: Any) -> object:
         """The value of a dependency, by its annotation; MISSING where nobody provides it."""

@@ -4,9 +4,10 @@ Carry what is known about the present work from its beginning to the events it c
 Context variables: each task has its own, and a task started inside inherits.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
+from itertools import count
 from typing import Any
 
 import msgspec
@@ -15,6 +16,9 @@ from diptych.event import Metadata
 
 _NOTHING = Metadata()
 _current: ContextVar[Metadata] = ContextVar("diptych_metadata", default=_NOTHING)
+
+
+_command_ids: ContextVar[Callable[[], str] | None] = ContextVar("diptych_command_ids", default=None)
 
 
 def current_metadata() -> Metadata:
@@ -64,3 +68,25 @@ def acting(
         yield inner
     finally:
         _current.reset(token)
+
+
+def next_command_id() -> str | None:
+    """The id for a command that is dispatched here without one of its own; None for a new one."""
+    following = _command_ids.get()
+    return None if following is None else following()
+
+
+@contextmanager
+def naming_commands(name: str) -> Iterator[None]:
+    """Give the commands dispatched inside ids made of *name*, the same ones when the same is done again."""
+    numbers = count(1)
+
+    def following() -> str:
+        number = next(numbers)
+        return name if number == 1 else f"{name}-{number}"
+
+    token = _command_ids.set(following)
+    try:
+        yield
+    finally:
+        _command_ids.reset(token)

@@ -12,24 +12,20 @@ import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from types import NoneType, SimpleNamespace, UnionType
+from types import NoneType, SimpleNamespace
 from typing import (
-    Annotated,
     Any,
     ClassVar,
-    Literal,
     Self,
     TypeAlias,
     TypeVar,
-    Union,
     get_args,
-    get_origin,
     get_type_hints,
     overload,
 )
 
 from diptych.errors import BadHandler, HandlerExists, MissingDependencies, NoHandler
-from diptych.generics import arguments_of
+from diptych.generics import arguments_of, fits
 from diptych.message import Message
 
 Call: TypeAlias = Callable[[Any], Awaitable[Any]]
@@ -121,9 +117,7 @@ class Handlers:
         if missing:
             raise MissingDependencies(missing)
         for message_type, handler in self._handlers.items():
-            asked = {**handler.needs, **handler.may_take}
-            found = {name: resolve(annotation) for name, annotation in asked.items()}
-            copy._calls[message_type] = handler.make(**{n: value for n, value in found.items() if value is not MISSING})
+            copy._calls[message_type] = made(handler, resolve)
         return copy
 
     def _missing(self, resolve: Resolve) -> Iterable[str]:
@@ -165,6 +159,31 @@ def handler_of(given: Any, message_type: type) -> Handler:
         f"{given!r} can't handle {message_type.__name__}: give an async function, "
         "or an object or class with `async def handle(self, message)`"
     )
+
+
+def made_of(given: Any) -> Handler:
+    """
+    How objects of a class are made of what its constructor depends on.
+
+    Raises:
+        BadHandler: It doesn't say what that is.
+    """
+    needs, may_take = _dependencies(given.__init__)
+    return Handler(given.__name__, given, needs, may_take)
+
+
+def made(handler: Handler, resolve: Resolve) -> Any:
+    """
+    What a handler makes of its dependencies.
+
+    Raises:
+        MissingDependencies: All that nobody provides, together.
+    """
+    missing = [_asked(handler, name, needed) for name, needed in handler.needs.items() if resolve(needed) is MISSING]
+    if missing:
+        raise MissingDependencies(missing)
+    found = {name: resolve(asked) for name, asked in {**handler.needs, **handler.may_take}.items()}
+    return handler.make(**{name: value for name, value in found.items() if value is not MISSING})
 
 
 def message_type_of(function: Callable[..., Any], base: type) -> type:
@@ -297,30 +316,6 @@ def result_named_by(message_type: type, base: type) -> Any:
         ) from error
 
 
-def fits(returned: Any, named: Any) -> bool:
-    """Whether a result of one type may stand for one of another; what can't be told is let pass."""
-    returned, named = _plain(returned), _plain(named)
-    if returned == named or Any in (returned, named) or isinstance(returned, TypeVar) or isinstance(named, TypeVar):
-        return True
-    if get_origin(returned) in (Union, UnionType):
-        return all(fits(each, named) for each in get_args(returned))
-    if get_origin(returned) is Literal:
-        return all(each in get_args(named) or fits(type(each), named) for each in get_args(returned))
-    if get_origin(named) in (Union, UnionType):
-        return any(fits(returned, each) for each in get_args(named))
-    return _is_subclass(returned, named)
-
-
-def _is_subclass(returned: Any, named: Any) -> bool:
-    given, wanted = get_origin(returned) or returned, get_origin(named) or named
-    if not (isinstance(given, type) and isinstance(wanted, type)):
-        return wanted is not Literal
-    if not issubclass(given, wanted):
-        return False
-    parts, wanted_parts = get_args(returned), get_args(named)
-    return len(parts) != len(wanted_parts) or all(map(fits, parts, wanted_parts))
-
-
 def shown(annotation: Any) -> str:
     """An annotation as its author wrote it, about."""
     return (
@@ -328,16 +323,6 @@ def shown(annotation: Any) -> str:
         if inspect.isclass(annotation) and not get_args(annotation)
         else str(annotation).replace("typing.", "")
     )
-
-
-def _plain(annotation: Any) -> Any:
-    """Without `Annotated`, and aliases and new types as what they stand for."""
-    if get_origin(annotation) is Annotated:
-        return _plain(get_args(annotation)[0])
-    meant = getattr(annotation, "__value__", None) or getattr(annotation, "__supertype__", None)
-    if meant is not None:
-        return _plain(meant)
-    return NoneType if annotation is None else annotation
 
 
 def _dependencies(function: Callable[..., Any]) -> tuple[dict[str, Any], dict[str, Any]]:

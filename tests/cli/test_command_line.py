@@ -41,6 +41,7 @@ def test_status_tells_how_each_projection_is_doing(urls: list[str]) -> None:
         "orders": ("running", True),
         "history": ("running", True),
         "sales_by_day": ("running", True),
+        "mail_on_shipping": ("running", True),
     }
     assert "sales_by_day" in told("status", *APP, *urls)
 
@@ -69,7 +70,8 @@ def test_a_log_that_was_put_back_gets_its_new_identity(urls: list[str]) -> None:
     adopted = msgspec.json.decode(told("log", "adopt", *urls, "--json"))
 
     assert (restored["incarnation"], adopted["incarnation"]) == (2, 1)
-    assert restored["kept"] == adopted["kept"] == ["history 1.1", "orders 1.1", "sales_by_day 1.1"]
+    kept = ["history 1.1", "mail_on_shipping 1.1", "orders 1.1", "sales_by_day 1.1"]
+    assert restored["kept"] == adopted["kept"] == kept
     assert restored["log"] != adopted["log"]
 
 
@@ -139,7 +141,8 @@ async def test_a_worker_follows_what_others_append_until_it_is_told_to_stop(urls
         )
         try:
             assert worker.stdout is not None
-            assert await worker.stdout.readline() == b"following with orders, history, sales_by_day\n"
+            following = b"following with orders, history, sales_by_day, mail_on_shipping\n"
+            assert await worker.stdout.readline() == following
             shipped = [OrderShipped(order_id="x", shipped_on=date(2026, 1, 1))]
             await event_store.append_events(stream_id="Order-x", stream_type="Order", events=shipped)
             await until(lambda: all(each["checkpoint"] == 1 for each in statuses(urls)), "it doesn't follow")

@@ -21,6 +21,7 @@ from orders.messages import SearchOrders
 
 NOBODY = 65_534
 NAMES = {"orders", "history", "sales_by_day"}
+ALL = {*NAMES, "mail_on_shipping"}
 
 
 def urls(folder: Path) -> tuple[str, str]:
@@ -72,7 +73,7 @@ async def test_read_models_that_fit_an_earlier_point_are_taken_along(tmp_path: P
 
     mended = await log_restored(*urls(tmp_path / "backup"))
 
-    assert ({of.projection for of in mended.kept}, mended.to_rebuild) == (NAMES, ())
+    assert ({of.projection for of in mended.kept}, mended.to_rebuild) == (ALL, ())
     await fill(tmp_path / "backup", "e")
     async with app.open(*urls(tmp_path / "backup")) as running:
         await running.caught_up()
@@ -89,7 +90,7 @@ async def test_another_log_under_them_is_refused_by_name_and_mended(tmp_path: Pa
         with pytest.raises(Unavailable, match="built from another log"):
             await running.caught_up(10)
         assert (await running.ask(SearchOrders())).reason == "another log"
-        for name in NAMES:
+        for name in ALL:
             await running.synchronizer.rebuild_projection(name)
         await running.caught_up()
         await check_read_models(running)
@@ -102,7 +103,7 @@ async def test_a_clone_becomes_a_log_of_its_own(tmp_path: Path) -> None:
 
     mended = await log_adopt(*urls(tmp_path / "staging"))
 
-    assert {of.projection for of in mended.kept} == NAMES
+    assert {of.projection for of in mended.kept} == ALL
     async with app.open(*urls(tmp_path / "staging")) as running:
         with pytest.raises(LogRewound, match="given by another log"):
             await running.ask(SearchOrders(), after=token)

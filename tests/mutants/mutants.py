@@ -1,6 +1,15 @@
 """The lines that carry a promise, each with what it is changed into and the test that must notice."""
 
-from tests.mutants import of_http, of_owners, of_postgres, of_queries, of_rebuilds, of_transfer, of_waiting
+from tests.mutants import (
+    of_http,
+    of_owners,
+    of_postgres,
+    of_queries,
+    of_reactions,
+    of_rebuilds,
+    of_transfer,
+    of_waiting,
+)
 from tests.mutants.mutant import Mutant
 
 SQL = "src/diptych/read/sql/sqlite"
@@ -262,6 +271,7 @@ MUTANTS = [
     ),
     *of_owners.MUTANTS,
     *of_postgres.MUTANTS,
+    *of_reactions.MUTANTS,
     *of_waiting.MUTANTS,
     *of_queries.MUTANTS,
     *of_rebuilds.MUTANTS,

@@ -7,7 +7,8 @@ from typing import Annotated, Any, ClassVar, Literal
 import pytest
 
 from diptych.errors import BadHandler, HandlerExists, MissingDependencies, NoHandler
-from diptych.handlers import MISSING, Bus, Call, fits
+from diptych.generics import fits
+from diptych.handlers import MISSING, Bus, Call
 from diptych.message import Message
 from diptych.write.bus import CommandBus
 from diptych.write.command import Command, CommandHandler

@@ -82,9 +82,17 @@ class Plan:
     tables: str
     code: str
 
+    @property
+    def keeps_nothing(self) -> bool:
+        """Whether it is of a reaction: there is nothing that could be built."""
+        return self == NOTHING
+
     def described(self) -> dict[str, dict[str, str]]:
         """Its tables, each with what its columns keep."""
         return msgspec.json.decode(self.tables, type=dict[str, dict[str, str]])
+
+
+NOTHING: Plan = Plan("{}", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,6 +338,12 @@ async def restamp(connection: AsyncConnection, of: Generation, log: LogIdentity)
     """Take a generation's checkpoints along into another identity of its log."""
     parameters = of.parameters(log_id=log.log_id, incarnation=log.incarnation)
     await sql.change(connection, "checkpoint_restamp", parameters)
+
+
+async def place(connection: AsyncConnection, of: Generation, log: LogIdentity, at: int, event_id: str) -> None:
+    """Put the checkpoint of a generation that keeps nothing at another place, in another identity of its log."""
+    parameters = of.parameters(log_id=log.log_id, incarnation=log.incarnation, through=at, event_id=event_id)
+    await sql.change(connection, "checkpoint_place", parameters)
 
 
 async def drop(connection: AsyncConnection, of: Generation) -> None:

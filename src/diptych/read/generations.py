@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from diptych.errors import Unavailable
+from diptych.errors import BadProjection, Unavailable
 from diptych.log import EventStore
 from diptych.read import checkpoint
 from diptych.read.checkpoint import Checkpoint, Generation, Share, new_owner
@@ -18,6 +18,7 @@ from diptych.read.database import ReadDatabase
 from diptych.read.follower import why_no_place
 from diptych.read.projection import AnyProjection
 from diptych.read.projector import Projector, projector
+from diptych.read.reaction import Reaction
 from diptych.read.tables import drop_table
 
 SNAPSHOTS_S = 5.0
@@ -39,7 +40,52 @@ async def prepare(event_store: EventStore, read_db: ReadDatabase, projection: An
     async with read_db.begin() as connection:
         await checkpoint.take_turns(connection, projection.name)
         found = await checkpoint.served(connection, projection.name, projection.version)
-        return found.of if found else await taken_up(connection, event_store, projection, None)
+        if found is not None:
+            return found.of
+        if isinstance(projection, Reaction):
+            return await _deploy(connection, event_store, projection)
+        return await taken_up(connection, event_store, projection, None)
+
+
+async def _deploy(connection: AsyncConnection, event_store: EventStore, reaction: Reaction) -> Generation:
+    """Begin a reaction where it is to begin. It is served, though nothing is read from it: so it is found again."""
+    new = projector(reaction, Generation(reaction.name, reaction.version))
+    await make(connection, event_store, new, 1)
+    if reaction.start == "head":
+        await put_at_the_head(connection, event_store, new.of)
+    await checkpoint.serve_first(connection, new.of)
+    return new.of
+
+
+async def begin_anew(event_store: EventStore, read_db: ReadDatabase, reaction: Reaction) -> None:
+    """
+    Let a reaction whose checkpoint is no place in this log go on from where the log ends now.
+
+    Raises:
+        BadProjection: Its checkpoint is one.
+    """
+    async with read_db.begin() as connection:
+        await checkpoint.take_turns(connection, reaction.name)
+        found = await checkpoint.served(connection, reaction.name, reaction.version)
+        if found is not None and await why_no_place(event_store, found) is None:
+            raise BadProjection(
+                f"{reaction.name!r} is a reaction, and stands on this log: it keeps no rows that could be built anew"
+            )
+        if found is None:
+            await _deploy(connection, event_store, reaction)
+            return
+        new = projector(reaction, found.of.next())
+        await make(connection, event_store, new, 1)
+        await put_at_the_head(connection, event_store, new.of)
+        await checkpoint.switch(connection, found.of, new.of)
+        await _remove(connection, found.of)
+
+
+async def put_at_the_head(connection: AsyncConnection, event_store: EventStore, of: Generation) -> None:
+    """Let a reaction that isn't running go on behind what the log has now."""
+    head = await event_store.head()
+    there = await event_store.store.event_at(head)
+    await checkpoint.place(connection, of, event_store.identity, head, there.id if there else "")
 
 
 async def taken_up(

@@ -9,12 +9,15 @@ These two say that the exchange is meant. Nobody else may have the log open mean
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from diptych.log import EventStore, open_store
 from diptych.message import new_id
-from diptych.read import checkpoint
-from diptych.read.checkpoint import Generation
+from diptych.read import checkpoint, parked
+from diptych.read.checkpoint import Checkpoint, Generation
 from diptych.read.database import open_read_db
 from diptych.read.follower import holds
+from diptych.read.generations import put_at_the_head
 from diptych.store.port import LogIdentity
 
 
@@ -25,7 +28,7 @@ class Mended:
 
     Attributes:
         identity: Who the log is now.
-        kept: Read models whose checkpoints are places in it: they go on.
+        kept: Read models whose checkpoints are places in it: they go on. Reactions do in any case.
         to_rebuild: Read models that hold what the log doesn't: each is to be rebuilt.
     """
 
@@ -74,9 +77,22 @@ async def _taken_along(event_store: EventStore, read: str, old: LogIdentity) -> 
     kept, others = [], []
     async with open_read_db(read) as read_db, read_db.begin() as connection:
         for found in await checkpoint.all_of(connection):
-            if found.log.log_id == old.log_id and await holds(event_store, found):
+            if found.log.log_id != old.log_id:
+                others.append(found.of)
+            elif await holds(event_store, found):
                 await checkpoint.restamp(connection, found.of, event_store.identity)
+                kept.append(found.of)
+            elif (built := await checkpoint.plan(connection, found.of)) and built.keeps_nothing:
+                await _go_on(connection, event_store, found)
                 kept.append(found.of)
             else:
                 others.append(found.of)
     return Mended(event_store.identity, tuple(kept), tuple(others))
+
+
+async def _go_on(connection: AsyncConnection, event_store: EventStore, found: Checkpoint) -> None:
+    """A reaction goes on behind what the log still has; what became of the rest can't be taken back."""
+    head = await event_store.head()
+    lost = [row.position for row in await parked.of_share(connection, found) if row.position > head]
+    await parked.remove(connection, found, lost)
+    await put_at_the_head(connection, event_store, found.of)

@@ -20,6 +20,8 @@ from diptych.read.follower import Follower
 from diptych.read.generations import of_no_use, prepare, tidy, to_keep
 from diptych.read.ownership import Seen, Worker
 from diptych.read.projection import AnyProjection
+from diptych.read.reacting import ReactionFollower
+from diptych.read.reaction import Reaction
 from diptych.read.runner import Runner, back_off_s
 from diptych.read.wait import Watcher
 
@@ -117,16 +119,7 @@ class Keeper:
 
     async def _run(self, share: Share) -> None:
         self.error = None
-        follower = Follower(
-            self._event_store,
-            self._read_db,
-            self.projection,
-            share.of,
-            self._watcher,
-            publish=True,
-            feed=self._feed,
-            partition=share.partition,
-        )
+        follower = self._follower(share)
         try:
             with self._worker.turn(share) as turn:
                 runner = self._runners[share] = Runner(follower, self._worker, turn)
@@ -139,6 +132,20 @@ class Keeper:
             await self._pause(AGAIN_S)
         finally:
             self._runners.pop(share, None)
+
+    def _follower(self, share: Share) -> Follower:
+        if isinstance(self.projection, Reaction):
+            return ReactionFollower(self._event_store, self._read_db, self.projection, share.of, self._watcher)
+        return Follower(
+            self._event_store,
+            self._read_db,
+            self.projection,
+            share.of,
+            self._watcher,
+            publish=True,
+            feed=self._feed,
+            partition=share.partition,
+        )
 
     def _stop_what_is_gone(self, seen: Seen) -> None:
         """Somebody removed it, as newer code does with a first build of older code."""

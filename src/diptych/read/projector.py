@@ -17,12 +17,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from diptych.errors import BadProjection
 from diptych.event import RecordedEvent
-from diptych.read.checkpoint import Generation, Plan
+from diptych.read.checkpoint import NOTHING, Generation, Plan
 from diptych.read.columns import told
 from diptych.read.fingerprint import fingerprint
 from diptych.read.fold import fold_table, fold_two_rounds
 from diptych.read.partitions import keys_of
 from diptych.read.projection import AnyProjection, Projection, TableProjection, Transaction, TwoRoundProjection
+from diptych.read.reaction import Reaction
 from diptych.read.shape import Shape
 from diptych.read.statements import Statements
 from diptych.read.tables import Step, create_tables, index_steps
@@ -105,7 +106,33 @@ def projector(projection: AnyProjection, of: Generation, partition: int = 0) -> 
             return _TwoTables(projection, of)
         case Projection():
             return _FreeForm(projection, of)
+        case Reaction():
+            return _NoTables(projection, of)
     raise BadProjection(f"{type(projection).__name__} is no projection: extend TableProjection or Projection")
+
+
+class _NoTables(Projector):
+    """A reaction keeps nothing: whatever it does is done before its checkpoint moves."""
+
+    @property
+    def plan(self) -> Plan:
+        """Always the same: code that changed goes on where the old one was."""
+        return NOTHING
+
+    def described(self) -> dict[str, dict[str, str]]:
+        return {}
+
+    def tables(self) -> Mapping[str, Table]:
+        return {}
+
+    async def create(self, connection: AsyncConnection) -> None:
+        """There is nothing to make."""
+
+    async def index(self, connection: AsyncConnection) -> None:
+        """There is nothing to find."""
+
+    async def apply(self, connection: AsyncConnection, events: Sequence[RecordedEvent[Any]], until: float) -> int:
+        return len(events)
 
 
 class _Shaped(Projector):

@@ -17,7 +17,7 @@ from diptych.read.checkpoint import Generation
 from diptych.read.database import ReadDatabase
 from diptych.read.feed import Feed
 from diptych.read.follower import why_no_place
-from diptych.read.generations import tidy
+from diptych.read.generations import begin_anew, prepare, tidy
 from diptych.read.keeper import Keeper
 from diptych.read.lateness import Lateness
 from diptych.read.ownership import Worker
@@ -25,6 +25,7 @@ from diptych.read.partitions import check_partitions
 from diptych.read.progress import Progress
 from diptych.read.projection import AnyProjection, checked
 from diptych.read.projector import projector, table_names
+from diptych.read.reaction import Reaction
 from diptych.read.rebuild import Check, cancel, rebuild
 from diptych.read.status import ProjectionStatus, statuses, unprepared
 from diptych.read.switch import BACK_S, KEEP_S, switch_back
@@ -85,6 +86,19 @@ class ReadModelSynchronizer:
                     if self._has_log and await why_no_place(self._event_store, each):
                         self.watcher.distrust(each.of)
 
+    def put(self, reaction: Reaction) -> None:
+        """Take a reaction that has what its constructor asks for in the place of the one that hasn't."""
+        self._projections[reaction.name] = reaction
+        for keeper in self._keepers:
+            if keeper.projection.name == reaction.name:
+                keeper.projection = reaction
+
+    async def deploy(self) -> None:
+        """Begin the reactions that were not deployed before: what is appended from now on is theirs."""
+        for projection in self._projections.values() if self._follow else ():
+            if isinstance(projection, Reaction):
+                await prepare(self._event_store, self._read_db, projection)
+
     async def run(self) -> None:
         """Keep every projection in step, beside other workers, until `stop` is called or the task is cancelled."""
         looking = asyncio.create_task(self._worker.run(), name="diptych-worker")
@@ -124,8 +138,13 @@ class ReadModelSynchronizer:
 
         Raises:
             NoProjection: There is none of that name here.
+            BadProjection: It is a reaction: that has nothing to build, and begins anew only on another log.
         """
         projection = self._find(name)
+        if isinstance(projection, Reaction):
+            await begin_anew(self._event_store, self._read_db, projection)
+            self._worker.look_now()
+            return
         await rebuild(
             self._event_store,
             self._read_db,
@@ -170,7 +189,10 @@ class ReadModelSynchronizer:
         Raises:
             NoProjection: There is none of that name here.
         """
-        return await verify(self._event_store, self._read_db, self._find(name), self.watcher, first=first)
+        projection = self._find(name)
+        if isinstance(projection, Reaction):
+            raise BadProjection(f"{name!r} is a reaction: it keeps no rows that could be compared")
+        return await verify(self._event_store, self._read_db, projection, self.watcher, first=first)
 
     async def wait_for(self, projection: str, position: int, timeout: float = 2.0) -> Reached:
         """

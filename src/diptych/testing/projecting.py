@@ -32,7 +32,7 @@ class Projecting:
         """
         for event in events:
             self._position += 1
-            self._apply(_recorded(event, stream, self._position, at or EPOCH + timedelta(seconds=self._position)))
+            self._apply(recorded(event, stream, self._position, at or EPOCH + timedelta(seconds=self._position)))
         return self
 
     def then(self, *rows: Any) -> "Projecting":
@@ -95,7 +95,8 @@ def _put(rows: dict[Any, Any], key: Any, row: Any | None) -> None:
         rows[key] = row
 
 
-def _recorded(event: Event, stream: str, position: int, recorded_at: datetime) -> RecordedEvent[Any]:
+def recorded(event: Event, stream: str, position: int, recorded_at: datetime) -> RecordedEvent[Any]:
+    """An event as it would come out of a log."""
     name = event_type(type(event)).name
     category = stream.partition("-")[0]
     return RecordedEvent(new_id(), stream, category, name, event, Metadata(), position, position, recorded_at)

@@ -17,6 +17,7 @@ from diptych.testing.conformance.looking import Looking
 from diptych.testing.conformance.migrating import Migrating
 from diptych.testing.conformance.overtaking import Overtaking
 from diptych.testing.conformance.owning import Owning, Pointing
+from diptych.testing.conformance.reacting import Reacting
 from diptych.testing.conformance.rebuilding import Rebuilding
 from diptych.testing.conformance.repairing import Parking, Repairing
 from diptych.testing.conformance.rows import Rows
@@ -53,6 +54,7 @@ class ReadDatabaseConformance(
     Rebuilding,
     Switching,
     Splitting,
+    Reacting,
     Verifying,
     Changing,
 ):

@@ -8,13 +8,14 @@ accepted answer and changes nothing; with another body it is refused (P5).
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, TypeVar
 
+from diptych.context import next_command_id
 from diptych.errors import Misuse, ReadSideOnly
 from diptych.handlers import Bus, Middleware, Resolve, chained
 from diptych.log import EventStore, append_ids
 from diptych.write.command import Command, Receipt
 from diptych.write.condition import Condition
 from diptych.write.execution import Contention, Execution, Way
-from diptych.write.idempotency import Answers, InFlight, mark_sent
+from diptych.write.idempotency import Answers, InFlight, mark_sent, named, names_its_id
 from diptych.write.unit_of_work import current_unit
 
 R = TypeVar("R")
@@ -131,6 +132,8 @@ class CommandBus(Bus):
                 f"{type(command).__name__} was dispatched inside a command handler: a command is one unit of work, "
                 "call what you need there as a function, or dispatch it afterwards"
             )
+        if not names_its_id(command) and (command_id := next_command_id()) is not None:
+            command = named(command, command_id)
         repeated, flying = mark_sent(command), self._in_flight
         while not flying.begin(command.command_id):
             repeated = True

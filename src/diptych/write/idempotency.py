@@ -6,8 +6,9 @@ the stored JSON of the first result, as the type that the command names.
 """
 
 import asyncio
+from copy import copy
 from hashlib import blake2b
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import inspect as shapes
@@ -17,6 +18,8 @@ from diptych.errors import BadHandler, BadMessage, InProgress, NotStorable
 from diptych.handlers import shown
 from diptych.message import given
 from diptych.write.command import Command
+
+C = TypeVar("C", bound=Command[Any])
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
@@ -40,6 +43,15 @@ def digest_of(command: Command[Any]) -> bytes:
 def names_its_id(command: Command[Any]) -> bool:
     """Whether the caller gave the command's id; then it may have been accepted before, anywhere."""
     return "command_id" in given(command)
+
+
+def named(command: C, command_id: str) -> C:
+    """A command under an id, as if its caller had given it."""
+    renamed = copy(command)
+    object.__setattr__(renamed, "command_id", command_id)
+    renamed.__dict__["_given"] = (*given(command), "command_id")
+    renamed.__dict__.pop("_sent", None)
+    return renamed
 
 
 def mark_sent(command: Command[Any]) -> bool:
