@@ -1,8 +1,10 @@
 """Whether FastAPI fills a message or it is filled directly, a client can't tell."""
 
 from collections.abc import AsyncIterator
-from datetime import date
-from typing import Annotated, Any
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Annotated, Any, Literal
 
 import httpx
 import pytest
@@ -11,6 +13,7 @@ from fastapi import FastAPI
 from tests.serving import serving
 
 from diptych import Command, CommandBus, Diptych, Query, QueryBus
+from diptych.edge.fastapi.models import may_hold_a_time
 from diptych.fastapi import Routes, api, problems, router
 
 
@@ -118,3 +121,31 @@ async def test_both_ways_answer_alike(clients: list[httpx.AsyncClient]) -> None:
 
     assert told[0] == told[1]
     assert {answer[3] for answer in told[0]} == {200, 400, 405, 413, 414, 422}
+
+
+@dataclass(frozen=True)
+class Inner:
+    at: datetime | None
+    again: "Inner | None" = None
+
+
+@pytest.mark.parametrize(
+    ("kind", "may"),
+    [
+        (str, False),
+        (date, False),
+        (Literal["a", 1], False),
+        (tuple[int, ...] | None, False),
+        (Annotated[Decimal, datetime], False),
+        (datetime, True),
+        (list[datetime | None], True),
+        (dict[str, Annotated[datetime, 1]], True),
+        (Inner, True),
+        (list[Inner], True),
+        (Any, True),
+        (list, True),
+        (object, True),
+    ],
+)
+def test_a_time_is_looked_for_where_one_may_be(kind: Any, may: bool) -> None:
+    assert may_hold_a_time(kind) is may

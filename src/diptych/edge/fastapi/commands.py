@@ -18,6 +18,7 @@ from diptych.context import acting
 from diptych.edge.fastapi.answers import json_response
 from diptych.edge.fastapi.background import POLL_AGAIN_S, Background
 from diptych.edge.fastapi.conditions import IF_MATCH, IF_NONE_MATCH, condition_of, etag_of
+from diptych.edge.fastapi.models import may_hold_a_time, own_fields
 from diptych.edge.fastapi.positions import POSITION, linked
 from diptych.edge.fastapi.preferences import Preferences, preferences_of
 from diptych.edge.fastapi.problems import problem_of
@@ -63,6 +64,7 @@ class CommandAnswers:
 
     def __init__(self, path: str, endpoint: Endpoint, settings: Settings) -> None:
         self._endpoint, self._settings, self._depth = endpoint, settings, path.count("/")
+        self._has_times = any(map(may_hold_a_time, own_fields(endpoint.message).values()))
 
     async def __call__(self, request: Request, values: Values, in_path: Mapping[str, Any]) -> Response:
         """Hand a command of these values to its bus."""
@@ -80,7 +82,8 @@ class CommandAnswers:
         key = key_of(request) or (new_id() if preferences.respond_async else None)
         if key is not None:
             values["command_id"], digest = command_id_of(key, actor), await digest_of(request)
-        check(values, "the request")
+        if self._has_times:
+            check(values, "the request")  # pydantic lets a time pass that has no zone
         command: Any = self._endpoint.message(**values)
         return Sent(command, actor, key, digest, condition, preferences, in_path)
 

@@ -7,10 +7,13 @@ all others: nobody sets a `command_id` from outside.
 
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
+from datetime import date, datetime
+from decimal import Decimal
 from functools import cache, reduce
 from operator import or_
 from types import GenericAlias, NoneType, UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from uuid import UUID
 
 from msgspec import Struct
 from pydantic import BaseModel, ConfigDict, Field, create_model
@@ -20,6 +23,8 @@ from diptych.message import Message
 from diptych.read.page import PaginatedResult
 from diptych.read.query import Query
 from diptych.write.command import Command
+
+TIMELESS = (str, bytes, int, float, Decimal, date, UUID, NoneType)
 
 
 def own_fields(message_type: type[Message]) -> Mapping[str, Any]:
@@ -77,6 +82,21 @@ def has_version(result: Any) -> bool:
         and get_type_hints(row).get("version") is int
         for row in rows
     )
+
+
+def may_hold_a_time(kind: Any, seen: frozenset[Any] = frozenset()) -> bool:
+    """Whether a value of a type may hold a time of day somewhere inside; yes where nobody can tell."""
+    arguments = get_args(kind)
+    if get_origin(kind) in {Annotated, Literal}:
+        return get_origin(kind) is Annotated and may_hold_a_time(arguments[0], seen)
+    if arguments:
+        return any(may_hold_a_time(part, seen) for part in arguments if part is not Ellipsis)
+    if kind in seen or not isinstance(kind, type):
+        return kind not in seen and kind is not None
+    if is_dataclass(kind) or issubclass(kind, Struct):
+        hints = get_type_hints(kind, include_extras=True).values()
+        return any(may_hold_a_time(hint, seen | {kind}) for hint in hints)
+    return issubclass(kind, datetime) or not issubclass(kind, TIMELESS)
 
 
 def output_model(result: Any) -> Any:

@@ -102,14 +102,11 @@ def _keep(message: Message, kept: Token | None, scheme: str) -> None:
     """Set the cookie to the position of an answer, unless it is beyond it already."""
     headers = MutableHeaders(scope=message)
     text = headers.get(POSITION)
-    if text is None:
-        return
-    new = Token.decode(text)
-    if kept is not None and _same_log(kept, new) and kept.position >= new.position:
+    if not text or (kept is not None and _is_beyond(kept, Token.decode(text))):
         return
     secure = "; Secure" if scheme == "https" else ""
     headers.append("Set-Cookie", f"{COOKIE}={text}; Max-Age={COOKIE_AGE_S}; Path=/; HttpOnly; SameSite=Lax{secure}")
 
 
-def _same_log(one: Token, other: Token) -> bool:
-    return log_of(one) == log_of(other)
+def _is_beyond(kept: Token, new: Token) -> bool:
+    return log_of(kept) == log_of(new) and kept.position >= new.position
