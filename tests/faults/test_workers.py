@@ -53,6 +53,7 @@ async def test_a_worker_killed_at_random_instants_counts_and_sums_exactly(
                 await asyncio.sleep(random.uniform(0, 0.3))
                 one.kill()
                 one.start()
+        one.kill()
         worker()  # the rest need not be done one by one
         await until(place.is_caught_up, "the lag did not return to 0", deadline_s=300)
         await place.check()
