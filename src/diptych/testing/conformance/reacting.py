@@ -24,8 +24,8 @@ class Receipts(Reaction[Paid]):
     def __init__(self, *fails: int) -> None:
         self.sent: list[tuple[str, int]] = []
         self.tried: list[int] = []
-        self.fails = set(fails)
-        self.away = 0
+        self.fails: set[int] = set(fails)
+        self.away: int = 0
 
     async def react(self, event: RecordedEvent[Paid]) -> None:
         self.tried.append(event.data.amount)
