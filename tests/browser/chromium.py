@@ -25,7 +25,7 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PATIENCE_MS = 20_000
+PATIENCE_MS = 60_000  # a condition that is met sooner is not waited for; a machine may be busy
 DESKTOP, PHONE = (1280, 800), (360, 740)
 
 
