@@ -6,8 +6,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.clusters import Cluster, is_there
-from tests.serving import Served, environment
+
+# Before anything imports it: the suite's assertions are explained as those of a test file are.
+pytest.register_assert_rewrite("diptych.testing.conformance")
+
+from tests.clusters import Cluster, is_there  # noqa: E402
+from tests.serving import Served, environment  # noqa: E402
 
 
 @pytest.fixture(autouse=True)

@@ -51,7 +51,8 @@ def test_status_is_told_without_the_log_too(urls: list[str]) -> None:
 
     statuses = lines("status", *APP, "--log", "none", *urls[2:])
 
-    assert {each["name"]: each["checkpoint"] for each in statuses} == {"orders": 1, "history": 1, "sales_by_day": 1}
+    assert {each["name"] for each in statuses} >= {"orders", "history", "sales_by_day"}
+    assert {each["checkpoint"] for each in statuses} == {1}
 
 
 def test_status_fails_where_a_projection_stands_still(urls: list[str]) -> None:
