@@ -15,6 +15,7 @@ from diptych import Misuse, Unavailable
 from diptych.store.port import Append, Outcome
 from diptych.store.postgres import Limits, open_postgres
 from diptych.store.postgres.batch import lists
+from diptych.store.postgres.flusher import Witness
 from diptych.testing.conformance.case import a_command, an_append, event, everything, to
 
 SIZES = (1, 1, 2, 5, 50)
@@ -172,3 +173,26 @@ async def test_a_server_that_answers_nothing_any_more_is_said_to_be_away(cluster
         proxy.swallows = False
         outcome = await store.append(an_append(to("Order-3")))
         assert (await everything(store))[-1].position == outcome.position
+
+
+async def test_what_was_seen_before_a_crash_is_looked_at_again_behind_it(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same ids may have come back at another time: only what is seen behind the crash is told."""
+    async with open_postgres(cluster.url(), LONG_ENOUGH) as store:
+        await store.append(Append("command-1", (), a_command("command-1")))
+        flushes = 0
+        flush = store._flusher.flush
+
+        async def crash_first(witness: Witness) -> bool:
+            nonlocal flushes
+            flushes += 1
+            if flushes == 1:
+                await asyncio.to_thread(cluster.crash)
+                await asyncio.to_thread(cluster.start)
+            return await flush(witness)
+
+        monkeypatch.setattr(store._flusher, "flush", crash_first)
+
+        assert await store.command("command-1") is not None
+        assert flushes == 2

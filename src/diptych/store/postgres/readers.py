@@ -152,8 +152,15 @@ class Readers:
         return position <= self._flusher.durable_up_to or await self._is_kept(Witness((position,), (id,)))
 
     async def _is_kept(self, witness: Witness) -> bool:
+        """
+        Whether what was just seen is durable.
+
+        A crash in between may have taken it: what is sent again then has the same ids, at the same
+        place perhaps, and another time. After one there is a new connection, and the look is repeated.
+        """
+        connections = self._server.connections
         try:
-            return await self._flusher.flush(witness)
+            return await self._flusher.flush(witness) and self._server.connections == connections
         except Exception as error:
             raise self._explained(error) from error
 
