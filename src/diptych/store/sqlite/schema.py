@@ -46,7 +46,8 @@ def make_tables(connection: apsw.Connection) -> LogIdentity:
         try:
             _apply_missing(connection)
         except BaseException:
-            connection.execute("ROLLBACK")
+            if connection.in_transaction:  # a full disk has ended it already, and its error is the one to tell
+                connection.execute("ROLLBACK")
             raise
         connection.execute("COMMIT")
     log_id, incarnation = connection.execute(_SQL["identity"]).get
