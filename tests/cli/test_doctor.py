@@ -199,8 +199,9 @@ async def test_who_holds_the_order_lock_and_who_waits_for_it_are_named(
         await holder.execute(lock)
         waiting = asyncio.create_task(waiter.execute(lock))
         pids = holder.get_server_pid(), waiter.get_server_pid()
-        while not (found := dict(problems(await diagnose(server, server)))).get("blocked"):
-            await asyncio.sleep(0.05)
+        async with asyncio.timeout(60):
+            while not (found := dict(problems(await diagnose(server, server)))).get("blocked"):
+                await asyncio.sleep(0.05)
         waiting.cancel()
         await asyncio.wait([waiting])
 
