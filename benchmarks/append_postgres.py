@@ -1,8 +1,9 @@
 """
 Appends to PostgreSQL: the event store beside pgbench, the `eventsourcing` library and UmaDB's server.
 
-pgbench's clients each commit one row at a time into a like table. The server is
-a new one with its defaults, but for more memory; every side waits for the disk.
+pgbench's clients each commit one row at a time into a table with the columns and indexes
+of the log's. The server is a new one with its defaults, but for more memory; every side
+waits for the disk.
 """
 
 import asyncio
@@ -21,15 +22,13 @@ from benchmarks.umadb_side import on_umadb
 SETTINGS = {"shared_buffers": "512MB", "max_wal_size": "4GB"}
 PGBENCH_S = 3
 LIKE_TABLE = """
-CREATE TABLE note (
-    position bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, stream text NOT NULL, version bigint NOT NULL,
-    type text NOT NULL, payload text NOT NULL, metadata text NOT NULL, recorded_at timestamptz DEFAULT now(),
-    UNIQUE (stream, version)
-)
+CREATE TABLE note (LIKE diptych_event INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING INDEXES);
+ALTER TABLE note ALTER COLUMN position ADD GENERATED ALWAYS AS IDENTITY;
 """
 INSERT = """
-INSERT INTO note (stream, version, type, payload, metadata)
-VALUES ('Note-' || gen_random_uuid(), 1, 'Noted', '{"text":"hello","number":1}', '{}');
+INSERT INTO note (stream, category, version, type, schema_version, id, payload, metadata, recorded_at)
+VALUES ('Note-' || gen_random_uuid(), 'Note', 1, 'Noted', 1, gen_random_uuid(), '{"text":"hello","number":1}', '{}',
+        (extract(epoch FROM clock_timestamp()) * 1000000)::bigint);
 """
 
 
@@ -38,6 +37,7 @@ async def run(scale: float) -> list[Result]:
     many, few = int(20_000 * scale), int(1_000 * scale)
     with server() as cluster:
         async with appending(cluster.url(), in_flight=1) as alone:
+            cluster.psql(LIKE_TABLE)
             rows = [await _beside("append/pgbench-1", alone, few, pgbench(cluster, 1))]
         async with appending(cluster.url()) as ours:
             rows.append(await _beside(f"append/pgbench-{IN_FLIGHT}", ours, many, pgbench(cluster, IN_FLIGHT)))
@@ -50,12 +50,11 @@ async def run(scale: float) -> list[Result]:
 
 @contextmanager
 def server(settings: Mapping[str, object] = SETTINGS) -> Iterator[Cluster]:
-    """A server for as long as the block runs, with the table that pgbench writes."""
+    """A server for as long as the block runs."""
     cluster = Cluster(settings=settings)
     try:
         cluster.make()
         cluster.start()
-        cluster.psql(LIKE_TABLE)
         yield cluster
     finally:
         cluster.remove()

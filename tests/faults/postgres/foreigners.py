@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import asyncpg
 from tests.clusters import Cluster
 
-CALL = f"SELECT statuses FROM diptych_append({', '.join(f'${number}' for number in range(1, 28))})"
+CALL = f"SELECT statuses FROM diptych_append($1, $2, true, {', '.join(f'${number}' for number in range(3, 28))})"
 
 
 @asynccontextmanager

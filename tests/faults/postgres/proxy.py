@@ -11,7 +11,6 @@ class Proxy:
 
     Attributes:
         cut_at: What the statement names whose next call is not answered: the proxy sees the answer, and cuts.
-        lets_through: How many pieces of that answer the client gets.
         holds: The function whose calls are not passed on.
         leads_to: The port of the server.
         swallows: Whether what the server says goes nowhere.
@@ -22,7 +21,6 @@ class Proxy:
         self.leads_to = port
         self.port = 0
         self.cut_at = self.holds = b""
-        self.lets_through = 0
         self.swallows = False
         self.cuts = self.held = 0
 
@@ -68,12 +66,10 @@ class Proxy:
             await back.drain()
 
     async def _answers(self, there: asyncio.StreamReader, writer: asyncio.StreamWriter, doomed: asyncio.Event) -> None:
-        left = self.lets_through
         while data := await there.read(65_536):
-            if doomed.is_set() and left == 0:
+            if doomed.is_set():
                 self.cuts += 1
                 return
-            left -= doomed.is_set()
             if not self.swallows:
                 writer.write(data)
                 await writer.drain()

@@ -8,7 +8,7 @@ appends are then sent one at a time, and only the guilty one fails.
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,8 +24,6 @@ from diptych.store.statements import statements
 
 _SQL = statements("postgres")
 _APPEND, _APPEND_ONE, _COMMIT = _SQL["append"], _SQL["append_one"], _SQL["commit"]
-
-ITS_TURN = "diptych: its turn"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +65,9 @@ class Appender:
     def __init__(self, server: Server, patience_s: float) -> None:
         self._server, self._patience_s = server, patience_s
         self._patience_ms = max(1, int(patience_s * 1000 / 2))
-        self._line = Line(server, patience_s, heard=self._heard)
-        self._in_turn: Callable[[], None] = _nobody
+        self._line = Line(server, patience_s)
 
-    async def send(
-        self,
-        appends: Sequence[Append],
-        *,
-        synchronous: bool,
-        behind: Turn | None = None,
-        in_turn: Callable[[], None] | None = None,
-    ) -> Sent:
+    async def send(self, appends: Sequence[Append], *, synchronous: bool, behind: Turn | None = None) -> Sent:
         """
         Append a batch, and wait until it is durable.
 
@@ -86,9 +76,7 @@ class Appender:
         Args:
             synchronous: In one transaction: quicker for one append, and others wait for the disk meanwhile.
             behind: The turn of the batch that this one must not overtake.
-            in_turn: Called when no batch that is sent from now on can overtake this one.
         """
-        self._in_turn = in_turn or _nobody
         try:
             return await self._sent_patiently(appends, synchronous, behind)
         except _GaveUp as given_up:
@@ -133,9 +121,16 @@ class Appender:
         if synchronous or not self._server.prepared:
             (row,) = await self._line.fetch(_APPEND, self._patience_ms, *lists(appends))
             return row
+        look, said = False, lists(appends)
         while True:
             event = await behind.to_be_there() if behind else ""
-            (row,) = await self._line.fetch(_COMMIT, self._patience_ms, event, *lists(appends))
+            try:
+                (row,) = await self._line.fetch(_COMMIT, self._patience_ms, event, look, *said)
+            except asyncpg.UniqueViolationError:  # an id is known, which is rare: only now is it looked for
+                if look:
+                    raise
+                look = True
+                continue
             if row["before"] is not None or behind is None:
                 return row
             await behind.ended()
@@ -151,10 +146,6 @@ class Appender:
         if version is None:
             return None
         return Sent([appended_alone(appends[0], version, before + 1)], before, before + 1)
-
-    def _heard(self, remark: str) -> None:
-        if remark == ITS_TURN:
-            self._in_turn()
 
     async def _answer(self, what: Known) -> Answer:
         try:
@@ -192,10 +183,6 @@ class Appender:
             f"process {holder['pid']} of the server ({holder['application_name'] or 'unnamed'}, {holder['state']}) "
             f"holds the order lock: {holder['query']}"
         )
-
-
-def _nobody() -> None:
-    """Waits for it."""
 
 
 def outcome_of(id: str, row: Any, *, repeated: bool = True) -> Outcome:

@@ -7,7 +7,6 @@ connection is thrown away, and another one tried.
 
 import asyncio
 import random
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -21,9 +20,7 @@ Connection = asyncpg.Connection
 APPLICATION = "diptych-log"
 _OURS = {"unsafe", "prepared"}
 # Every statement finds what it wants by an index; its plan is made once, and stays right while the log grows.
-# A notice tells when the next batch may be sent.
 _SETTINGS = {
-    "client_min_messages": "notice",
     "enable_seqscan": "off",
     "enable_bitmapscan": "off",
     "enable_hashjoin": "off",
@@ -90,9 +87,8 @@ class Server:
 class Line:
     """One connection that is kept, and made again when it was lost. Used by one task at a time."""
 
-    def __init__(self, server: Server, patience_s: float, *, heard: Callable[[str], None] | None = None) -> None:
-        """*heard* is called with what the server remarks while a statement runs."""
-        self._server, self._patience_s, self._heard = server, patience_s, heard
+    def __init__(self, server: Server, patience_s: float) -> None:
+        self._server, self._patience_s = server, patience_s
         self._connection: Connection | None = None
 
     async def fetch(self, sql: str, *arguments: Any) -> list[asyncpg.Record]:
@@ -129,8 +125,6 @@ class Line:
     async def _connected(self) -> Connection:
         if self._connection is None or self._connection.is_closed():
             self._connection = await self._server.connect(self._patience_s)
-            if (heard := self._heard) is not None:
-                self._connection.add_log_listener(lambda _, remark: heard(remark.message))
         return self._connection
 
 

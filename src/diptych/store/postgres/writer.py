@@ -4,8 +4,9 @@ Commit appends a batch at a time, and answer each once it is durable.
     queue ──► one connection: append, let the order lock go, wait for the disk ──► answers
           ──► the other one:           append, let the order lock go, wait for the disk ──► answers
 
-The next batch is sent as soon as the last one holds the order lock, and never overtakes
-it, though it may fail. An append that was taken over is committed and answered even if
+The next batch is sent right behind the last one, and waits there for the order lock. If it
+came to it first, or the last one failed, nothing of it is appended, and it is sent again
+when the last one is over. An append that was taken over is committed and answered even if
 its caller is cancelled.
 """
 
@@ -32,7 +33,7 @@ class Writer:
         self._parts: deque[Sequence[Waiting]] = deque()
         self._free = list(appenders)
         self._unanswered = 0
-        self._may_send, self._is_due = True, False
+        self._is_due = False
         self._end, self._is_alone = 0, False
         self._sending: set[asyncio.Task[None]] = set()
         self._last: Turn | None = None
@@ -52,8 +53,8 @@ class Writer:
             await appender.close()
 
     def _send_soon(self) -> None:
-        """Have a batch sent, if there is one, a connection is free, and the last one can't be overtaken."""
-        if self._is_due or not (self._may_send and self._free and (self._parts or self._queue)):
+        """Have a batch sent, if there is one and a connection is free."""
+        if self._is_due or not (self._free and (self._parts or self._queue)):
             return
         # Not at once: whoever else is ready to append in this turn of the loop comes along.
         self._is_due = True
@@ -64,7 +65,9 @@ class Writer:
     async def _send_next(self) -> None:
         self._is_due = False
         if part := self._next_part():
-            await self._send(self._free.pop(), part)
+            appender = self._free.pop()
+            self._send_soon()  # in the next turn of the loop, when this one is on its way
+            await self._send(appender, part)
 
     def _next_part(self) -> Sequence[Waiting]:
         if not self._parts:
@@ -76,19 +79,11 @@ class Writer:
         return max(FEW, (len(self._queue) + self._unanswered + 1) // 2)
 
     async def _send(self, appender: Appender, part: Sequence[Waiting]) -> None:
-        self._may_send, is_in_turn = False, False
         self._unanswered += len(part)
         behind, self._last = self._last, Turn(_event_of(part), asyncio.Event())
         turn = self._last
-
-        def in_turn() -> None:
-            nonlocal is_in_turn
-            if not is_in_turn:
-                is_in_turn = self._may_send = True
-                self._send_soon()
-
         try:
-            await self._send_by(appender, part, behind, in_turn)
+            await self._send_by(appender, part, behind)
         except BaseException as error:  # whatever it is, nobody waits for ever; and it may have been stored
             for waiting in part:
                 in_doubt = OutcomeUnknown(waiting.append.id)
@@ -99,15 +94,12 @@ class Writer:
             self._unanswered -= len(part)
             self._free.append(appender)
             turn.is_over.set()
-            in_turn()
             self._send_soon()
 
-    async def _send_by(
-        self, appender: Appender, part: Sequence[Waiting], behind: Turn | None, in_turn: Callable[[], None]
-    ) -> None:
+    async def _send_by(self, appender: Appender, part: Sequence[Waiting], behind: Turn | None) -> None:
         synchronous = len(part) == 1 and self._unanswered == 1 and self._is_alone
         appends = [waiting.append for waiting in part]
-        sent = await appender.send(appends, synchronous=synchronous, behind=behind, in_turn=in_turn)
+        sent = await appender.send(appends, synchronous=synchronous, behind=behind)
         self._is_alone = sent.before == self._end
         self._end = max(self._end, sent.head)
         self._answer(part, sent.answers)

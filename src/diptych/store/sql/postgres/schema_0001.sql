@@ -70,7 +70,8 @@ END $$;
 
 -- Append a batch in one transaction, in an order that no reader ever sees otherwise.
 --
--- Then ids, then versions, then positions, then the rows. No id occurs twice in a batch.
+-- Then ids, then versions, then positions, then the rows. No id occurs twice in a batch. Where it is not
+-- to look for ids that are known, a known one breaks a constraint, and then it is to be called again to look.
 --
 -- Lists come as text, which costs a driver far less than arrays: numbers between commas, the others
 -- between delimiters, which none of them holds. There is a number in a_entries for each append, an
@@ -94,7 +95,7 @@ END $$;
 --   heads: the log's end after each append.
 -- before, head, head_id: the log's end before the batch and behind it, and the id there.
 CREATE FUNCTION diptych_append(
-    synchronous boolean, patience_ms integer, delimiter text,
+    synchronous boolean, patience_ms integer, look boolean, delimiter text,
     a_entries text,
     streams text, s_number text, s_category text, s_expected text, s_events text,
     e_append text, e_entry text, e_nth text, e_stream text, e_category text, e_type text, e_schema_version text,
@@ -133,7 +134,8 @@ BEGIN
 
     SELECT coalesce(e.position, 0), e.id,
            greatest((extract(epoch FROM clock_timestamp()) * 1000000)::bigint, e.recorded_at),
-           NOT EXISTS (SELECT 1 FROM unnest(ids) AS i (id) JOIN diptych_event AS d ON d.id = i.id)
+           NOT look
+               OR NOT EXISTS (SELECT 1 FROM unnest(ids) AS i (id) JOIN diptych_event AS d ON d.id = i.id)
                AND NOT EXISTS (SELECT 1 FROM unnest(commands) AS c (id) JOIN diptych_command AS d ON d.id = c.id),
            s.versions, s.categories, s.is_as_expected
     INTO before, head_id, at, is_new, versions, categories, is_as_expected
@@ -271,36 +273,35 @@ LANGUAGE plpgsql VOLATILE
 AS $$
 DECLARE
     at bigint;
-    category text;
-    last bigint;
 BEGIN
     PERFORM diptych_lock_order(true, patience_ms);
-    SELECT l.position, l.recorded_at INTO before, at FROM diptych_event AS l ORDER BY l.position DESC LIMIT 1;
-    SELECT l.version, l.category INTO last, category
-    FROM diptych_event AS l WHERE l.stream = e_stream ORDER BY l.version DESC LIMIT 1;
-    before := coalesce(before, 0);
-    at := greatest((extract(epoch FROM clock_timestamp()) * 1000000)::bigint, at);
-    last := coalesce(last, 0);
-    IF category <> e_category OR NOT (expected IN (-1, last) OR expected = -2 AND last > 0) THEN
-        RETURN;
-    END IF;
-    version := last + 1;
-    INSERT INTO diptych_event
+    INSERT INTO diptych_event AS e
         (position, stream, category, version, type, schema_version, id, payload, metadata, recorded_at)
-    VALUES (before + 1, e_stream, e_category, version, e_type, e_schema_version, e_id, e_payload, e_metadata, at);
-    IF c_id IS NOT NULL THEN
+    SELECT coalesce(head.position, 0) + 1, e_stream, e_category, coalesce(last.version, 0) + 1, e_type,
+           e_schema_version, e_id, e_payload, e_metadata,
+           greatest((extract(epoch FROM clock_timestamp()) * 1000000)::bigint, head.recorded_at)
+    FROM (VALUES (1)) AS one
+    LEFT JOIN LATERAL (
+        SELECT l.position, l.recorded_at FROM diptych_event AS l ORDER BY l.position DESC LIMIT 1
+    ) AS head ON true
+    LEFT JOIN LATERAL (
+        SELECT l.version, l.category FROM diptych_event AS l WHERE l.stream = e_stream ORDER BY l.version DESC LIMIT 1
+    ) AS last ON true
+    WHERE coalesce(last.category = e_category, true)
+      AND (expected IN (-1, coalesce(last.version, 0)) OR expected = -2 AND last.version > 0)
+    RETURNING e.version, e.position - 1, e.recorded_at INTO version, before, at;
+    IF version IS NOT NULL AND c_id IS NOT NULL THEN
         INSERT INTO diptych_command (id, digest, result, stream, version, position, recorded_at)
         VALUES (c_id, c_digest, c_result, e_stream, version, before + 1, at);
     END IF;
 END $$;
 
 -- Append a batch, and return when it is durable. The order lock is let go before the disk is waited for.
--- A notice says that the lock is held, so that the next batch may be sent: it waits for its turn here. If
--- this one fails all the same, the next one notices. Not for use inside a transaction.
+-- Not for use inside a transaction.
 --   behind: an event of the batch before, empty for none; where it isn't in the log, nothing is appended, and
 --   before is NULL.
 CREATE PROCEDURE diptych_commit(
-    patience_ms integer, behind text, delimiter text,
+    patience_ms integer, behind text, look boolean, delimiter text,
     a_entries text,
     streams text, s_number text, s_category text, s_expected text, s_events text,
     e_append text, e_entry text, e_nth text, e_stream text, e_category text, e_type text, e_schema_version text,
@@ -317,12 +318,11 @@ BEGIN
     IF behind <> '' AND NOT EXISTS (SELECT 1 FROM diptych_event AS d WHERE d.id = behind) THEN
         RETURN;
     END IF;
-    RAISE NOTICE 'diptych: its turn';
     SELECT a.statuses, a.faults, a.ends, a.end_positions, a.wrong_categories, a.heads, a.versions, a.before, a.head,
            a.head_id
     INTO statuses, faults, ends, end_positions, wrong_categories, heads, versions, before, head, head_id
     FROM diptych_append(
-        false, patience_ms, delimiter, a_entries, streams, s_number, s_category, s_expected, s_events, e_append, e_entry,
+        false, patience_ms, look, delimiter, a_entries, streams, s_number, s_category, s_expected, s_events, e_append, e_entry,
         e_nth, e_stream, e_category, e_type, e_schema_version, e_id, e_payload, e_metadata, c_append, c_entry, c_head,
         c_id, c_digest, c_result, c_stream, c_version
     ) AS a;
