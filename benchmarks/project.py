@@ -2,11 +2,12 @@
 Catching up with Orders events, decoded and folded: the engine beside the loop that guides show.
 
 The other side reads 100 events at a time on one held connection, writes each with a statement
-that commits by itself, then the checkpoint; the disk is synced as often as that asks for.
+that commits by itself, then the checkpoint; the disk is synced as often as that asks for. It
+ends with the same rows, columns and indexes, but for those of the search.
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from decimal import Decimal
@@ -30,10 +31,25 @@ EVENTS = 200_000
 GUIDE_EVENTS = 3_000
 PER_ORDER, PER_APPEND, PER_READ = 10, 100, 100
 LINE = Line(product_id="11", product_name="Queso Cabrales", quantity=2, price=Decimal("14.00"))
-UPSERT = """
-INSERT INTO orders (order_id, customer_id, status, total, lines) VALUES (:order_id, :customer_id, :status, :total, 1)
-ON CONFLICT (order_id) DO UPDATE SET status = excluded.status, total = total + excluded.total, lines = lines + 1
-"""
+COLUMNS = (
+    "order_id text PRIMARY KEY, customer_id text, status text, total_amount {amount}, item_count integer, "
+    "created_at {instant}, ordered_on {day}, shipped_on {day}, products text, ship_to text, shipping_address {json}, "
+    "lines {json}, version integer"
+)
+INDEXED = ("customer_id", "status", "total_amount", "created_at", "ordered_on")
+PLACED = (
+    "INSERT INTO guide_orders VALUES "
+    "({0}, {1}, 'pending', {2}, {3}, {4}, {5}, NULL, {6}, {7}, {8}, {9}, 1) ON CONFLICT DO NOTHING"
+)
+ADDED = (
+    "UPDATE guide_orders SET lines = {append}, item_count = item_count + 1, total_amount = total_amount + {1}, "
+    "products = products || ', ' || {2}, version = {3} WHERE order_id = {4}"
+)
+SHIPPED = "UPDATE guide_orders SET status = 'shipped', shipped_on = {0}, version = {1} WHERE order_id = {2}"
+CHECKPOINT = (
+    "INSERT INTO guide_checkpoint (name, position) VALUES ('orders', {0}) "
+    "ON CONFLICT (name) DO UPDATE SET position = excluded.position"
+)
 
 
 async def run(scale: float) -> list[Result]:
@@ -103,24 +119,60 @@ def _guide(log: Path, path: Path, events: int) -> float:
     source, target = apsw.Connection(str(log)), apsw.Connection(str(path))
     for pragma in ("journal_mode = WAL", "synchronous = FULL"):
         target.execute(f"PRAGMA {pragma}").fetchall()
-    target.execute("CREATE TABLE orders (order_id TEXT PRIMARY KEY, customer_id TEXT, status TEXT, total, lines)")
-    target.execute("CREATE TABLE checkpoint (name TEXT PRIMARY KEY, position INTEGER)")
+    for statement in tables(amount="integer", instant="integer", day="text", json="text"):
+        target.execute(statement)
+    marks = ["?"] * PER_ORDER
+    statements = {
+        "OrderPlaced": PLACED.format(*marks),
+        "ItemAdded": ADDED.format(*marks, append="json_insert(lines, '$[#]', json(?))"),
+        "OrderShipped": SHIPPED.format(*marks),
+    }
     began, position = perf_counter(), 0
     while position < events:
         rows: list[Any] = source.execute(
-            "SELECT position, type, payload FROM event WHERE position > ? ORDER BY position LIMIT ?",
+            "SELECT position, type, payload, version, recorded_at FROM event WHERE position > ? "
+            "ORDER BY position LIMIT ?",
             (position, PER_READ),
         ).fetchall()
-        for position, type, payload in rows:  # noqa: B007  # the last one is the checkpoint
-            target.execute(UPSERT, effect(type, msgspec.json.decode(payload)))
-        target.execute("INSERT OR REPLACE INTO checkpoint VALUES ('orders', ?)", (position,))
+        for position, type, payload, version, at in rows:  # noqa: B007  # the last one is the checkpoint
+            data = msgspec.json.decode(payload)
+            target.execute(statements[type], effect(type, data, version, at, day=str, amount=_cents))
+        target.execute(CHECKPOINT.format("?"), (position,))
     rate = position / (perf_counter() - began)
     source.close()
     target.close()
     return rate
 
 
-def effect(type: str, data: dict[str, object]) -> dict[str, object]:
-    """What an event changes, as guides write it."""
-    status = "shipped" if type == "OrderShipped" else "pending"
-    return {"order_id": data["order_id"], "customer_id": data.get("customer_id"), "status": status, "total": 28}
+def tables(**types: str) -> Iterator[str]:
+    """What makes the guide's tables, with its names of types for amounts, instants, days and JSON."""
+    yield "DROP TABLE IF EXISTS guide_orders"
+    yield "DROP TABLE IF EXISTS guide_checkpoint"
+    yield f"CREATE TABLE guide_orders ({COLUMNS.format(**types)})"
+    yield from (f"CREATE INDEX guide_{name} ON guide_orders ({name}, order_id)" for name in INDEXED)
+    yield "CREATE TABLE guide_checkpoint (name text PRIMARY KEY, position bigint)"
+
+
+def effect(
+    type: str, data: Any, version: int, at: Any, *, day: Callable[[str], Any], amount: Callable[[Decimal], Any]
+) -> tuple[Any, ...]:
+    """The values of an event's statement, as guides write it; *day* and *amount* make them the driver's."""
+    if type == "OrderShipped":
+        return (day(data["shipped_on"]), version, data["order_id"])
+    lines = data["lines"] if type == "OrderPlaced" else [data["line"]]
+    total = amount(sum((Decimal(line["price"]) * line["quantity"] for line in lines), Decimal(0)))
+    names = ", ".join(line["product_name"] for line in lines)
+    if type == "ItemAdded":
+        return (_json(data["line"]), total, names, version, data["order_id"])
+    address = data["shipping_address"]
+    ship_to = ", ".join(part for part in address.values() if part)
+    placed = (data["order_id"], data["customer_id"], total, len(lines), at, day(data["ordered_on"]), names, ship_to)
+    return (*placed, _json(address), _json(lines))
+
+
+def _cents(amount: Decimal) -> int:
+    return int(amount * 100)
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
