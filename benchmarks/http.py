@@ -1,10 +1,10 @@
 """
-The Orders application over HTTP beside one that is written by hand with FastAPI and asyncpg.
+Orders over HTTP beside what is written by hand with FastAPI and asyncpg.
 
 Both are served by uvicorn, a process each, on one PostgreSQL server with its defaults, and
 driven by the same client over 16 connections. Placing does the same work on both sides: the
-key's row, the order with its lines, the row that is shown; ours keeps its read models in the
-same process meanwhile.
+key's row, the order with its lines, the row that is shown, by the same indexes; ours keeps
+its read model in the same process meanwhile.
 """
 
 import asyncio
@@ -133,9 +133,9 @@ async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, re
 
 @contextmanager
 def ours(cluster: Cluster) -> Iterator[Client]:
-    """The Orders application, log and read models in one database."""
+    """Ours, log and read models in one database."""
     url = cluster.new_schema()
-    command = ["-c", "import orders.app, uvicorn; " + UVICORN.format("orders.app.http")]
+    command = ["-c", "import benchmarks.http_ours, uvicorn; " + UVICORN.format("benchmarks.http_ours.http")]
     with served(command, DIPTYCH_LOG_URL=url, DIPTYCH_READ_URL=url) as client:
         yield client
 

@@ -36,7 +36,11 @@ CREATE TABLE IF NOT EXISTS order_view (
     version int NOT NULL,
     words tsvector GENERATED ALWAYS AS (to_tsvector('simple', customer_id || ' ' || products || ' ' || ship_to)) STORED
 );
-CREATE INDEX IF NOT EXISTS order_view_customer ON order_view (customer_id, created_at DESC);
+CREATE INDEX IF NOT EXISTS order_view_customer ON order_view (customer_id, order_id);
+CREATE INDEX IF NOT EXISTS order_view_status ON order_view (status, order_id);
+CREATE INDEX IF NOT EXISTS order_view_total ON order_view (total_amount, order_id);
+CREATE INDEX IF NOT EXISTS order_view_created ON order_view (created_at, order_id);
+CREATE INDEX IF NOT EXISTS order_view_ordered ON order_view (ordered_on, order_id);
 CREATE INDEX IF NOT EXISTS order_view_words ON order_view USING gin (words);
 """
 INSERT_KEY = "INSERT INTO request_key (key, digest, answer) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 import msgspec
 
-from benchmarks.append_postgres import server
+from benchmarks.append_postgres import SETTINGS, server
 from benchmarks.compare import Result
 from benchmarks.project import EVENT_TYPES, caught_up, fill
 from diptych import Progress, ReadModelSynchronizer, open_read_db, open_store
@@ -44,7 +44,7 @@ async def run(scale: float) -> list[Result]:
 
 async def run_postgres(scale: float) -> list[Result]:
     """With both databases in PostgreSQL."""
-    with server() as cluster:
+    with server(SETTINGS | {"autovacuum": "off"}) as cluster:  # it would clean up behind the filling meanwhile
         return await _rows("postgres", cluster.url(), cluster.url(), scale)
 
 
