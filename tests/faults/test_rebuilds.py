@@ -200,7 +200,7 @@ async def test_switching_to_and_fro_under_load_never_takes_anything_back(
 ) -> None:
     async with shop_with(databases, 500) as shop, writers(shop):
         await shop.synchronizer.rebuild_projection("tallies")
-        for _ in range(amount(short=1, long=40)):
+        for _ in range(amount(short=4, long=40)):
             await shop.synchronizer.switch_back("tallies")
             seen = len(shop.samples)
             await until(lambda seen=seen: len(shop.samples) > seen + 3, "nobody reads")  # type: ignore[misc]

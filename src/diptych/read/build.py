@@ -96,7 +96,8 @@ class Build:
         Apply what the log holds; while a database is away, or somebody has paused it, wait.
 
         Args:
-            through: How far each partition is to come, and no further; None takes all there is.
+            through: How far each partition is to come, and no further; None takes all that was there at the
+                last look, as somebody may write all the time.
             moved: Told of each position reached.
         """
 
@@ -151,6 +152,8 @@ class Build:
                 await asyncio.sleep(PAUSED_S)
             else:
                 await moved(part.position)
+                if through is None and part.is_at_head:
+                    return
 
     async def _keep(self) -> None:
         for part in self.parts:

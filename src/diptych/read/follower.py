@@ -93,6 +93,11 @@ class Follower:
         """What becomes of an event that fails."""
         return self._projection.on_failure
 
+    @property
+    def is_at_head(self) -> bool:
+        """Whether the last batch was all that the log held when it was read."""
+        return self._is_at_head
+
     async def claim(self, owner: str) -> bool:
         """
         Become the owner, if nobody else is.

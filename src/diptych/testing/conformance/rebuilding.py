@@ -1,6 +1,7 @@
 """Rebuilds: beside what is served, to their end, whoever is killed or comes second."""
 
 import asyncio
+from collections.abc import Collection
 from pathlib import Path
 from typing import ClassVar
 
@@ -18,6 +19,7 @@ from diptych.read.follower import Follower
 from diptych.read.generations import drop
 from diptych.read.projector import projector
 from diptych.read.rebuild import rebuild
+from diptych.store.port import Page
 from diptych.testing.conformance.accounts import (
     Account,
     AccountEvent,
@@ -48,6 +50,14 @@ class CountingAccounts(Accounts):
     def evolve(self, row: Account | None, event: RecordedEvent[AccountEvent]) -> Account | None:
         FOLDED.events += 1
         return super().evolve(row, event)
+
+
+class Busy(EventStore):
+    """A log that somebody appends to before every look."""
+
+    async def page(self, after: int, *, limit: int, types: Collection[str] = (), durable: bool = True) -> Page:
+        await self.append_events(stream_id="s", stream_type="S", events=[Paid(account="0", amount=1)])
+        return await super().page(after, limit=limit, types=types, durable=durable)
 
 
 class Rebuilding(ReadDatabaseCase):
@@ -88,6 +98,19 @@ class Rebuilding(ReadDatabaseCase):
 
         assert FOLDED.events == 10 - applied
         assert (await system.model(CountingAccounts).page()).total == 10
+        assert await system.served() == [2]
+
+    async def test_a_rebuild_comes_to_its_end_while_somebody_writes_all_the_time(
+        self, event_store: EventStore, read_db: ReadDatabase
+    ) -> None:
+        system = System(event_store, read_db, Accounts)
+        await system.append(Opened(account="0", owner="ann"))
+        async with system.running():
+            await system.reached("accounts", 1)
+
+        busy = System(Busy(event_store.store, event_store.codec), read_db, Accounts)
+        await asyncio.wait_for(busy.synchronizer.rebuild_projection("accounts"), 30)
+
         assert await system.served() == [2]
 
     async def test_a_rebuild_that_ends_at_its_switch_owns_nothing(
