@@ -15,14 +15,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from diptych.errors import BadDatabase, Unavailable
 from diptych.message import new_id
-from diptych.read.sqlite import APPLICATION_ID, refuse_foreign, url_of
+from diptych.read.sqlite import APPLICATION_ID, STATEMENT_S, refuse_foreign, url_of
 from diptych.read.straight import OnSqlite, Straight, Unfit
 from diptych.store.location import place_for
 
 READERS, MORE_READERS = 8, 32  # more where queries hold several snapshots at once
 WRITERS = 8
 PATIENCE_S = 2.0
-STATEMENT_S = 30.0
 APPLICATION = "diptych-read"
 ALLOWED = "sqlite:///relative.db, sqlite:////absolute.db or postgresql://user@host:port/database"
 

@@ -7,13 +7,10 @@ its rows. A writing transaction begins in the hop of its first statement; to beg
 a snapshot and to end it touches no file, and is done where it is asked for.
 """
 
-import asyncio
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
-from functools import partial
+from math import inf
 from pathlib import Path
-from queue import SimpleQueue
+from time import monotonic
 from typing import Any, TypeVar
 
 import apsw
@@ -24,10 +21,13 @@ from sqlalchemy.util import await_
 
 from diptych.errors import BadDatabase
 from diptych.read.cancellation import to_its_end
+from diptych.read.thread import Thread
 
 T = TypeVar("T")
 
 BUSY_TIMEOUT_MS = 5_000
+STATEMENT_S = 30.0
+_LOOK_STEPS = 100_000  # of SQLite's machine, about a millisecond
 _HEADER_BYTES = 100
 APPLICATION_ID = 0x44697072  # "Dipr", found by file(1) and by `PRAGMA application_id`
 WAL_BYTES = 16 * 1024 * 1024  # what the WAL shrinks back to when a long reader has gone
@@ -117,51 +117,23 @@ def translated(error: apsw.Error) -> DatabaseError:
         kind = IntegrityError
     else:
         kind = ProgrammingError
+    if isinstance(error, apsw.InterruptError):
+        return kind(f"a statement took longer than {STATEMENT_S:g} s and was ended")
     return kind(str(error))
 
 
-class Thread:
-    """One thread that does one thing after another; cheaper to reach than an executor's."""
+class Reading(apsw.Connection):
+    """A connection to read on, whose statements are ended when they take too long."""
 
-    def __init__(self, name: str) -> None:
-        self._work: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        threading.Thread(target=self._go_on, name=name, daemon=True).start()
+    ends: float = inf
 
-    def run(self, work: Callable[[], T]) -> "asyncio.Future[T]":
-        """What *work* will have given, for the running loop."""
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[T] = loop.create_future()
+    def begins(self) -> None:
+        """A statement begins."""
+        self.ends = monotonic() + STATEMENT_S
 
-        def answered() -> None:
-            try:
-                settle = partial(_set_result, answer, work())
-            except BaseException as error:  # noqa: BLE001  # whatever it is, it is the caller's
-                settle = partial(_set_exception, answer, error)
-            with suppress(RuntimeError):  # the loop was closed and nobody is left to answer
-                loop.call_soon_threadsafe(settle)
-
-        self._work.put(answered)
-        return answer
-
-    def end(self, last: Callable[[], None] | None = None) -> None:
-        """Let the thread end, once it has done what it was given, and *last*."""
-        if last is not None:
-            self._work.put(last)
-        self._work.put(None)
-
-    def _go_on(self) -> None:
-        while (work := self._work.get()) is not None:
-            work()
-
-
-def _set_result(answer: "asyncio.Future[T]", result: T) -> None:
-    if not answer.cancelled():
-        answer.set_result(result)
-
-
-def _set_exception(answer: "asyncio.Future[T]", error: BaseException) -> None:
-    if not answer.cancelled():
-        answer.set_exception(error)
+    def is_late(self) -> bool:
+        """Whether the statement is to end now."""
+        return monotonic() > self.ends
 
 
 class Connection:
@@ -350,8 +322,12 @@ class ApswDialect(SQLiteDialect):
 
 def connect(path: str, *, query_only: bool) -> apsw.Connection:
     """A connection to a file of read models, set up as all of them are."""
-    may_be_made = 0 if query_only else apsw.SQLITE_OPEN_CREATE
-    raw = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READWRITE | may_be_made)
+    raw: apsw.Connection
+    if query_only:
+        raw = Reading(path, flags=apsw.SQLITE_OPEN_READWRITE)
+        raw.set_progress_handler(raw.is_late, _LOOK_STEPS)
+    else:
+        raw = apsw.Connection(path)
     raw.set_busy_timeout(BUSY_TIMEOUT_MS)
     # Else a statement is prepared again for each new value that its plan might depend on.
     raw.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
@@ -363,6 +339,8 @@ def connect(path: str, *, query_only: bool) -> apsw.Connection:
 
 
 def _execute(raw: apsw.Connection, statement: str, parameters: Sequence[Any]) -> tuple[Any, list[Any], int, int]:
+    if isinstance(raw, Reading):
+        raw.begins()
     cursor = raw.cursor()
     described: list[Any] = []
     # Asked before the first step: a statement that returned its last row can't be described any more.

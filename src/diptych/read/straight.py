@@ -13,7 +13,8 @@ from typing import Any, Protocol, TypeAlias
 import apsw
 
 from diptych.read.cancellation import to_its_end
-from diptych.read.sqlite import Thread, connect
+from diptych.read.sqlite import connect
+from diptych.read.thread import Thread
 
 AT_ONCE = 8
 Found: TypeAlias = tuple[Sequence[str], Sequence[Sequence[Any]]]

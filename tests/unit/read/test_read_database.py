@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from diptych.errors import BadDatabase, Unavailable
 from diptych.log import open_store
-from diptych.read import engines
-from diptych.read.database import open_read_db
+from diptych.read import engines, sqlite
+from diptych.read.database import ReadDatabase, open_read_db
 from diptych.read.sqlite import APPLICATION_ID, connect
 
 
@@ -126,6 +126,20 @@ async def test_a_statement_that_gets_no_answer_in_time_is_an_outage(
                 await wait(open_one)
         with pytest.raises(TimeoutError, match="own"):
             await give_up()
+
+
+async def test_a_query_of_a_file_that_takes_too_long_is_ended(
+    read_db: ReadDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "STATEMENT_S", 0.2)
+    endless = "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
+
+    for _ in range(2):
+        with pytest.raises(Unavailable, match=r"took longer than 0\.2 s and was ended"):
+            async with read_db.snapshot() as connection:
+                await connection.execute(text(endless))
+        async with read_db.snapshot() as connection:
+            assert (await connection.execute(text("SELECT 7"))).scalar_one() == 7
 
 
 async def test_a_url_that_can_not_be_read_is_not_repeated() -> None:
