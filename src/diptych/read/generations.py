@@ -137,6 +137,18 @@ async def partitions_of(connection: AsyncConnection, of: Generation) -> list[Che
     return [each for each in await checkpoint.all_of(connection) if each.of == of]
 
 
+async def check_columns(connection: AsyncConnection, projection: AnyProjection, of: Generation) -> None:
+    """
+    Insist that a generation keeps what the code declares that is to go on with it, or to follow it.
+
+    Raises:
+        BadProjection: It keeps something else, or in other partitions.
+    """
+    built = await checkpoint.plan(connection, of)
+    if built is not None:
+        projector(projection, of).check(built, len(await partitions_of(connection, of)))
+
+
 async def drop(read_db: ReadDatabase, of: Generation) -> None:
     """Remove a generation, tables and bookkeeping; one that is served stays."""
     async with read_db.begin() as connection:

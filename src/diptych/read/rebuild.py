@@ -17,7 +17,7 @@ from diptych.read.build import Build
 from diptych.read.checkpoint import Checkpoint, FencedOut, Generation, new_owner
 from diptych.read.database import ReadDatabase
 from diptych.read.feed import Feed
-from diptych.read.generations import drop, taken_up
+from diptych.read.generations import check_columns, drop, taken_up
 from diptych.read.progress import Meter, Progress
 from diptych.read.projection import AnyProjection
 from diptych.read.switch import KEEP_S, switch
@@ -58,6 +58,7 @@ async def rebuild(
         The generation that is served now.
 
     Raises:
+        BadProjection: What is served under its version was built with other columns; nothing is built.
         RebuildRefused: What was built differs from what is served; both stay.
         RebuildCancelled: Somebody cancelled it.
         Unavailable: Another worker is building it.
@@ -114,6 +115,8 @@ async def _begin(
     async with read_db.begin() as connection:
         await checkpoint.take_turns(connection, projection.name)
         found = await checkpoint.served(connection, projection.name, projection.version)
+        if found is not None:  # code that runs still would write to the new tables what they don't keep
+            await check_columns(connection, projection, found.of)
         return found.of if found else None, await taken_up(connection, event_store, projection, found)
 
 

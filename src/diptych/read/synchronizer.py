@@ -17,14 +17,14 @@ from diptych.read.checkpoint import Generation
 from diptych.read.database import ReadDatabase
 from diptych.read.feed import Feed
 from diptych.read.follower import why_no_place
-from diptych.read.generations import begin_anew, prepare, tidy
+from diptych.read.generations import begin_anew, check_columns, prepare, tidy
 from diptych.read.keeper import Keeper
 from diptych.read.lateness import Lateness
 from diptych.read.ownership import Worker
 from diptych.read.partitions import check_partitions
 from diptych.read.progress import Progress
 from diptych.read.projection import AnyProjection, checked
-from diptych.read.projector import projector, table_names
+from diptych.read.projector import table_names
 from diptych.read.reaction import Reaction
 from diptych.read.rebuild import Check, cancel, rebuild
 from diptych.read.status import ProjectionStatus, statuses, unprepared
@@ -76,13 +76,10 @@ class ReadModelSynchronizer:
             BadProjection: What a row keeps changed and its projection's version did not.
         """
         async with self._read_db.snapshot() as connection:
-            every = await checkpoint.all_of(connection)
-            for each in every:
+            for each in await checkpoint.all_of(connection):
                 if self._is_mine(each.of):
-                    built = await checkpoint.plan(connection, each.of)
-                    if each.served and built is not None:
-                        parts = sum(other.of == each.of for other in every)
-                        projector(self._projections[each.of.projection], each.of).check(built, parts)
+                    if each.served:
+                        await check_columns(connection, self._projections[each.of.projection], each.of)
                     if self._has_log and await why_no_place(self._event_store, each):
                         self.watcher.distrust(each.of)
 
@@ -138,7 +135,8 @@ class ReadModelSynchronizer:
 
         Raises:
             NoProjection: There is none of that name here.
-            BadProjection: It is a reaction: that has nothing to build, and begins anew only on another log.
+            BadProjection: What a row keeps changed and its version did not; or it is a reaction: that has nothing
+                to build, and begins anew only on another log.
         """
         projection = self._find(name)
         if isinstance(projection, Reaction):

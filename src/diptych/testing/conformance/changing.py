@@ -173,3 +173,19 @@ class Changing(ReadDatabaseCase):
             with pytest.raises(BadProjection, match="Raise its version, version = 2"):
                 await System(event_store, read_db, projection).synchronizer.check()
         await System(event_store, read_db, CountingAccounts).synchronizer.check()
+
+    async def test_a_row_that_keeps_something_else_is_not_rebuilt_under_the_version_that_is_served(
+        self, event_store: EventStore, read_db: ReadDatabase
+    ) -> None:
+        system = System(event_store, read_db, Accounts)
+        async with system.running():
+            await system.reached("accounts", await system.append(Opened(account="a", owner="ann")))
+            before = await tables(read_db)
+
+            for projection in (OtherColumns, OtherType, OtherSearch):
+                with pytest.raises(BadProjection, match="Raise its version, version = 2"):
+                    await System(event_store, read_db, projection).synchronizer.rebuild_projection("accounts")
+
+            assert await tables(read_db) == before
+            assert await system.generations() == [(1, True)]
+            await system.reached("accounts", await system.append(Opened(account="b", owner="bea")))
