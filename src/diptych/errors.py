@@ -16,6 +16,7 @@ Every error that Diptych raises, under one tree.
     │   ├── NotKept             nothing that was served before is kept still
     │   ├── RebuildRefused      what was built differs from what is served
     │   ├── RebuildCancelled    somebody cancelled it
+    │   ├── EventFailed         a projection that is built anew can't apply an event
     │   ├── NotStopped          the projection goes on: there is nothing to retry or skip
     │   └── LogRewound          the log was restored, or is another log
     ├── Unavailable         not now; the same call may succeed later
@@ -134,9 +135,6 @@ class InvalidQuery(Refused):
 class Malformed(Refused):
     """A token or cursor that nobody here handed out."""
 
-    what: str
-    why: str
-
     def __init__(self, what: str, why: str) -> None:
         super().__init__(f"malformed {what}: {why}; pass it back exactly as it was given")
         self.what, self.why = what, why
@@ -153,10 +151,6 @@ class NotStopped(Refused):
 class LogRewound(Refused):
     """A checkpoint or token names a place that is not in this log."""
 
-    who: str
-    why: str
-    repair: str
-
     def __init__(self, *, who: str, why: str, repair: str) -> None:
         super().__init__(f"{who} does not fit this log: {why}; {repair}")
         self.who, self.why, self.repair = who, why, repair
@@ -164,8 +158,6 @@ class LogRewound(Refused):
 
 class ReadSideOnly(Refused):
     """This process was opened without a log: it answers queries, and waits for positions."""
-
-    what: str
 
     def __init__(self, what: str) -> None:
         super().__init__(
@@ -194,6 +186,17 @@ class RebuildRefused(Refused):
             "Mend the code and rebuild; or, if the new rows are right, rebuild without the check"
         )
         self.verification = verification
+
+
+class EventFailed(Refused):
+    """A projection that is built anew, or verified, can't apply an event; its `__cause__` is what its code raised."""
+
+    def __init__(self, *, projection: str, type: str, position: int, why: str) -> None:
+        super().__init__(
+            f"projection {projection!r} fails at event {type!r} at position {position}: {why}; what is served stays. "
+            "Mend the code so that it can apply the event, and try again"
+        )
+        self.projection, self.type, self.position, self.why = projection, type, position, why
 
 
 # Unavailable

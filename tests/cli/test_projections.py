@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 from tests.cli import shop
-from tests.cli.calling import DIPTYCH, eventually, lines, refused, sqlite, told
+from tests.cli.calling import DIPTYCH, diptych, eventually, lines, refused, sqlite, told
 from tests.cli.shop import Counted
 from tests.serving import environment
 from typer.testing import CliRunner
@@ -161,6 +161,25 @@ def test_a_row_that_differs_is_found_rebuilt_and_switched_back(urls: list[str]) 
         assert lines("projections", "verify", "stock", *SHOP, *urls)[0]["different"] == 0
         assert lines("projections", "switch-back", "stock", *SHOP, *urls)[0]["projection"] == "stock"
         assert lines("projections", "verify", "stock", *SHOP, *urls, code=1)[0]["different"] == 1
+
+
+@pytest.mark.parametrize("command", ["verify", "rebuild"])
+def test_an_event_that_was_skipped_and_fails_still_is_named_in_one_line(
+    urls: list[str], mended: Path, command: str
+) -> None:
+    told("init", *SHOP, *urls)
+    with worker(urls):
+        poison = count(urls, 1, -1)
+        is_in(urls, "stock", "faulted")
+        told("projections", "skip", "stock", "--reason", "miscounted", *SHOP, *urls)
+        reaches(urls, count(urls, 4), "stock")
+
+    found = diptych("projections", command, "stock", *SHOP, *urls, **{shop.MENDED: str(mended)})
+
+    assert (found.returncode, len(found.stderr.splitlines())) == (1, 1), found.stderr
+    where = f"EventFailed: projection 'stock' fails at event 'Counted' at position {poison}: ValueError: -1 of lamp"
+    assert found.stderr.startswith(where)
+    assert stock(urls) == [("lamp", 4)]
 
 
 def test_there_is_nothing_to_cancel_or_to_retry(urls: list[str]) -> None:

@@ -9,14 +9,15 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from textwrap import shorten
 
-from diptych.errors import Unavailable
+from diptych.errors import EventFailed, LogRewound, Unavailable, Unreadable
 from diptych.log import EventStore
 from diptych.read import checkpoint
 from diptych.read.checkpoint import LEASE_S, Checkpoint, FencedOut, Generation, Paused
 from diptych.read.database import ReadDatabase
 from diptych.read.feed import Feed
-from diptych.read.follower import Follower
+from diptych.read.follower import Follower, told
 from diptych.read.projection import AnyProjection
 from diptych.read.projector import Projector
 from diptych.read.runner import BATCH_EVENTS, back_off_s
@@ -24,6 +25,7 @@ from diptych.read.wait import Watcher
 from diptych.store.port import Page
 
 PAUSED_S = 0.3
+TOLD = 500
 _logger = logging.getLogger("diptych.projection")
 
 Moved = Callable[[int], Awaitable[None]]
@@ -99,15 +101,18 @@ class Build:
             through: How far each partition is to come, and no further; None takes all that was there at the
                 last look, as somebody may write all the time.
             moved: Told of each position reached.
+
+        Raises:
+            EventFailed: The projection's code failed at an event; nothing of that one is written.
         """
 
-        async def told(_: int) -> None:
+        async def reached(_: int) -> None:
             if moved is not None:
                 await moved(self.position)
 
         parts = enumerate(self.parts)
         ends = [(part, None if through is None else through[partition]) for partition, part in parts]
-        await _all_or_none([self._bring(part, end, told) for part, end in ends])
+        await _all_or_none([self._bring(part, end, reached) for part, end in ends])
 
     @asynccontextmanager
     async def kept_alive(self) -> AsyncIterator[None]:
@@ -135,14 +140,17 @@ class Build:
         await self._keep()
 
     async def _bring(self, part: Follower, through: int | None, moved: Moved) -> None:
-        tries = 0
+        tries, limit = 0, BATCH_EVENTS
         while through is None or part.position < through:
             try:
-                page = await part.read(BATCH_EVENTS)
+                page = await part.read(limit)
                 if page is None:
                     return
-                await part.apply(page if through is None else _up_to(page, through))
-                tries = 0
+                page = page if through is None else _up_to(page, through)
+                if not await self._is_applied(part, page):
+                    limit = len(page.events) // 2
+                    continue
+                tries, limit = 0, min(BATCH_EVENTS, limit * 2)
             except Unavailable as error:
                 _logger.warning("the build of %s waits, a database is away: %s", self.of.projection, error)
                 await asyncio.sleep(back_off_s(tries))
@@ -154,6 +162,26 @@ class Build:
                 await moved(part.position)
                 if through is None and part.is_at_head:
                     return
+
+    async def _is_applied(self, part: Follower, page: Page) -> bool:
+        """Apply a page, or none of it where one of several events fails: fewer come closer to the guilty one."""
+        try:
+            await part.apply(page)
+        except (Unavailable, FencedOut, Paused, LogRewound, Unreadable):
+            raise
+        except Exception as error:
+            match page.events:
+                case []:
+                    raise
+                case [guilty]:
+                    raise EventFailed(
+                        projection=self.of.projection,
+                        type=guilty.type,
+                        position=guilty.position,
+                        why=shorten(told(error), TOLD),
+                    ) from error
+            return False
+        return True
 
     async def _keep(self) -> None:
         for part in self.parts:

@@ -62,7 +62,8 @@ async def rebuild(
         RebuildRefused: What was built differs from what is served; both stay.
         RebuildCancelled: Somebody cancelled it.
         Unavailable: Another worker is building it.
-        Exception: What a handler raised; what was built is removed.
+        EventFailed: The projection's code fails at an event; what was built is removed.
+        Unreadable: An event can't be read; what was built is removed.
     """
     old, new = await _begin(event_store, read_db, projection)
     build = Build(event_store, read_db, projection, new, watcher, feed=feed)

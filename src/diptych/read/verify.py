@@ -82,7 +82,8 @@ async def verify(
         NotServed: The first build isn't done yet.
         LogRewound: What is served is no place in this log.
         Unavailable: It is being verified elsewhere, or was switched meanwhile: try again.
-        Exception: What a handler raised.
+        EventFailed: The projection's code fails at an event, such as one that was skipped.
+        Unreadable: An event can't be read.
     """
     try:
         async with _shadow(event_store, read_db, projection, watcher) as built:

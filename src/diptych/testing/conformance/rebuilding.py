@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import inspect
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from diptych.errors import Unavailable
+from diptych.errors import EventFailed, Unavailable
 from diptych.event import RecordedEvent
 from diptych.log import EventStore
 from diptych.read import checkpoint
@@ -172,7 +172,7 @@ class Rebuilding(ReadDatabaseCase):
             last = await system.append(Opened(account="a", owner="ann"), Paid(account="a", amount=2))
             await system.reached("accounts", last)
             accounts.broken_at = 2
-            with pytest.raises(RuntimeError, match="a bug in evolve"):
+            with pytest.raises(EventFailed, match=f"at position {last}: RuntimeError: a bug in evolve"):
                 await system.synchronizer.rebuild_projection("accounts")
 
             assert (await system.row("a")).balance == 2

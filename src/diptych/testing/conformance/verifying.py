@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from diptych.errors import NotServed, Unavailable
+from diptych.errors import EventFailed, NotServed, Unavailable
 from diptych.log import EventStore
 from diptych.read import checkpoint, comparison
 from diptych.read.checkpoint import Generation
@@ -131,7 +131,7 @@ class Verifying(ReadDatabaseCase):
 
         assert await tables(read_db) == before
 
-    async def test_a_handler_that_fails_leaves_nothing_behind(
+    async def test_a_handler_that_fails_is_told_with_its_event_and_leaves_nothing_behind(
         self, event_store: EventStore, read_db: ReadDatabase
     ) -> None:
         async with _followed(event_store, read_db, Accounts):
@@ -140,9 +140,14 @@ class Verifying(ReadDatabaseCase):
         broken.broken_at = 7
         before = await tables(read_db)
 
-        with pytest.raises(RuntimeError, match="a bug in evolve"):
+        with pytest.raises(EventFailed, match="projection 'accounts' fails at event 'Paid'") as failed:
             await System(event_store, read_db, broken).synchronizer.verify("accounts")
 
+        guilty = await event_store.store.event_at(failed.value.position)
+        assert guilty is not None
+        assert event_store.decode(guilty).data == Paid(account="07", amount=7)
+        assert failed.value.why == "RuntimeError: a bug in evolve"
+        assert isinstance(failed.value.__cause__, RuntimeError)
         assert await tables(read_db) == before
 
 
