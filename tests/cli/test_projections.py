@@ -157,10 +157,28 @@ def test_a_row_that_differs_is_found_rebuilt_and_switched_back(urls: list[str]) 
         assert isinstance(refused("projections", "rebuild", "stock", "--before-switch", *SHOP, *urls), RebuildRefused)
         assert lines("projections", "verify", "stock", *SHOP, *urls, code=1)[0]["different"] == 1
 
-        assert "switch-back stock" in lines("projections", "rebuild", "stock", *SHOP, *urls)[0]["told"]
+        (rebuilt,) = lines("projections", "rebuild", "stock", *SHOP, *urls)
+        way = "diptych projections switch-back stock takes that back, to 1.1"
+        assert rebuilt["told"] == f"is served anew, from 1.2: {way}"
         assert lines("projections", "verify", "stock", *SHOP, *urls)[0]["different"] == 0
-        assert lines("projections", "switch-back", "stock", *SHOP, *urls)[0]["projection"] == "stock"
+        (back,) = lines("projections", "switch-back", "stock", *SHOP, *urls)
+        assert back == {"projection": "stock", "told": "is served as before the last switch, from 1.1"}
         assert lines("projections", "verify", "stock", *SHOP, *urls, code=1)[0]["different"] == 1
+
+
+def test_a_rebuild_tells_of_no_way_back_where_there_is_none(urls: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    told("init", *SHOP, *urls)
+    with worker(urls):
+        reaches(urls, count(urls, 1), "stock", "tally")
+    monkeypatch.setattr(shop.Stock, "version", 2)
+
+    (first,) = lines("projections", "rebuild", "stock", *SHOP, *urls)
+    assert first["told"] == "is served in version 2 for the first time, from 2.1"
+    assert isinstance(refused("projections", "switch-back", "stock", *SHOP, *urls), NotKept)
+
+    (second,) = lines("projections", "rebuild", "stock", "--keep", "0s", *SHOP, *urls)
+    assert second["told"] == "is served anew, from 2.2; nothing that was served before is kept"
+    assert isinstance(refused("projections", "switch-back", "stock", *SHOP, *urls), NotKept)
 
 
 @pytest.mark.parametrize("command", ["verify", "rebuild"])

@@ -57,9 +57,12 @@ async def _deploy(connection: AsyncConnection, event_store: EventStore, reaction
     return new.of
 
 
-async def begin_anew(event_store: EventStore, read_db: ReadDatabase, reaction: Reaction) -> None:
+async def begin_anew(event_store: EventStore, read_db: ReadDatabase, reaction: Reaction) -> Generation:
     """
     Let a reaction whose checkpoint is no place in this log go on from where the log ends now.
+
+    Returns:
+        What follows the log now.
 
     Raises:
         BadProjection: Its checkpoint is one.
@@ -72,13 +75,13 @@ async def begin_anew(event_store: EventStore, read_db: ReadDatabase, reaction: R
                 f"{reaction.name!r} is a reaction, and stands on this log: it keeps no rows that could be built anew"
             )
         if found is None:
-            await _deploy(connection, event_store, reaction)
-            return
+            return await _deploy(connection, event_store, reaction)
         new = projector(reaction, found.of.next())
         await make(connection, event_store, new, 1)
         await put_at_the_head(connection, event_store, new.of)
         await checkpoint.switch(connection, found.of, new.of)
         await _remove(connection, found.of)
+        return new.of
 
 
 async def put_at_the_head(connection: AsyncConnection, event_store: EventStore, of: Generation) -> None:

@@ -3,7 +3,7 @@ Point queries at another generation, never at one that is behind what they saw (
 
 The pointer moves in one transaction that holds the bookkeeping of both: no table
 is touched, so no reader waits and none is waited for. What was served is kept in
-step for a while, so that the way back is as safe.
+step for a while, so that the way back is as safe; what was kept before that is kept no more.
 """
 
 import asyncio
@@ -50,6 +50,8 @@ async def switch(
         if reached < seen and await why_no_place(event_store, served[0]) is None:
             return False
         await checkpoint.switch(connection, old, new)
+        for each in await _kept_before(connection, old, new):
+            await sql.change(connection, "generation_retire", each.parameters(keep_us=0))
         await sql.change(connection, "generation_retire", old.parameters(keep_us=int(keep_s * 1_000_000)))
         await sql.change(connection, "generation_serve", new.parameters())
         return True
@@ -90,6 +92,20 @@ async def switch_back(
         await asyncio.sleep(AGAIN_S)
     watcher.look()
     return kept.of
+
+
+async def way_back(read_db: ReadDatabase, projection: AnyProjection) -> Generation | None:
+    """What `switch_back` would serve; None where nothing is kept."""
+    async with read_db.snapshot() as connection:
+        kept = newest_kept(await checkpoint.all_of(connection), projection, await checkpoint.now(connection))
+    return kept.of if kept else None
+
+
+async def _kept_before(connection: AsyncConnection, old: Generation, new: Generation) -> set[Generation]:
+    """What was replaced earlier: however long it was to be kept, the way back leads to the old one now, or nowhere."""
+    every = await checkpoint.all_of(connection)
+    replaced = {each.of for each in every if each.kept_until is not None and each.of not in {old, new}}
+    return {of for of in replaced if (of.projection, of.version) == (new.projection, new.version)}
 
 
 async def _kept(read_db: ReadDatabase, projection: AnyProjection) -> tuple[Checkpoint, Checkpoint]:

@@ -28,7 +28,7 @@ from diptych.read.projector import table_names
 from diptych.read.reaction import Reaction
 from diptych.read.rebuild import Check, cancel, rebuild
 from diptych.read.status import ProjectionStatus, statuses, unprepared
-from diptych.read.switch import BACK_S, KEEP_S, switch_back
+from diptych.read.switch import BACK_S, KEEP_S, switch_back, way_back
 from diptych.read.verify import FIRST, Verification, verify
 from diptych.read.wait import Reached, Watcher
 
@@ -124,7 +124,7 @@ class ReadModelSynchronizer:
         keep_s: float = KEEP_S,
         before_switch: Check | None = None,
         progress: Callable[[Progress], None] | None = None,
-    ) -> None:
+    ) -> Generation:
         """
         Build a projection anew beside the served tables, then switch; see `rebuild`.
 
@@ -133,6 +133,9 @@ class ReadModelSynchronizer:
             before_switch: "verify" refuses to switch where a row differs from what is served.
             progress: Told about once a batch.
 
+        Returns:
+            The generation that is served now.
+
         Raises:
             NoProjection: There is none of that name here.
             BadProjection: What a row keeps changed and its version did not; or it is a reaction: that has nothing
@@ -140,10 +143,10 @@ class ReadModelSynchronizer:
         """
         projection = self._find(name)
         if isinstance(projection, Reaction):
-            await begin_anew(self._event_store, self._read_db, projection)
+            begun = await begin_anew(self._event_store, self._read_db, projection)
             self._worker.look_now()
-            return
-        await rebuild(
+            return begun
+        built = await rebuild(
             self._event_store,
             self._read_db,
             projection,
@@ -154,10 +157,14 @@ class ReadModelSynchronizer:
             feed=self._feed,
         )
         await self._switched(projection)
+        return built
 
-    async def switch_back(self, name: str, *, timeout_s: float = BACK_S) -> None:
+    async def switch_back(self, name: str, *, timeout_s: float = BACK_S) -> Generation:
         """
         Serve again what was served before the last switch, as soon as it is no further behind.
+
+        Returns:
+            The generation that is served now.
 
         Raises:
             NoProjection: There is none of that name here.
@@ -165,8 +172,18 @@ class ReadModelSynchronizer:
             Unavailable: It did not come in step in time.
         """
         projection = self._find(name)
-        await switch_back(self._event_store, self._read_db, projection, self.watcher, timeout_s=timeout_s)
+        back = await switch_back(self._event_store, self._read_db, projection, self.watcher, timeout_s=timeout_s)
         await self._switched(projection)
+        return back
+
+    async def way_back(self, name: str) -> Generation | None:
+        """
+        What `switch_back` would serve; None where nothing is kept.
+
+        Raises:
+            NoProjection: There is none of that name here.
+        """
+        return await way_back(self._read_db, self._find(name))
 
     async def cancel_rebuild(self, name: str) -> bool:
         """

@@ -15,6 +15,7 @@ from diptych.edge.cli.printing import plain, print_facts, print_json, print_line
 from diptych.edge.cli.status import looking
 from diptych.event import event_type
 from diptych.read.acts import Act
+from diptych.read.checkpoint import Generation
 from diptych.read.progress import Progress
 from diptych.read.projection import AnyProjection, TableProjection, TwoRoundProjection
 from diptych.read.switch import KEEP_S
@@ -113,18 +114,18 @@ def rebuild(
         def told(progress: Progress) -> None:
             bar(progress.position, progress.head, what=f"{progress.stage} {name}")
 
-        _ordered(
-            app,
-            log,
-            read,
-            lambda synchronizer: synchronizer.rebuild_projection(
+        async def build(synchronizer: ReadModelSynchronizer) -> str:
+            is_first = not any(each.name == name and each.served for each in await synchronizer.status())
+            built = await synchronizer.rebuild_projection(
                 name,
                 keep_s=KEEP_S if keep is None else keep.total_seconds(),
                 before_switch="verify" if before_switch else None,
                 progress=told,
-            ),
-        )
-    _done(name, f"is served anew: diptych projections switch-back {name} takes that back", json=json)
+            )
+            return _rebuilt(built, await synchronizer.way_back(name), is_first=is_first)
+
+        what = _ordered(app, log, read, build)
+    _done(name, what, json=json)
 
 
 @projections.command("cancel")
@@ -138,8 +139,8 @@ def cancel(name: Name, app: App, log: Log = LOG_URL, read: Read = READ_URL, json
 @projections.command("switch-back")
 def switch_back(name: Name, app: App, log: Log = LOG_URL, read: Read = READ_URL, json: Json = False) -> None:
     """Serve again what was served before the last switch."""
-    _ordered(app, log, read, lambda synchronizer: synchronizer.switch_back(name))
-    _done(name, "is served as before the last switch", json=json)
+    back = _ordered(app, log, read, lambda synchronizer: synchronizer.switch_back(name))
+    _done(name, f"is served as before the last switch, from {_number(back)}", json=json)
 
 
 @projections.command("verify")
@@ -178,6 +179,21 @@ def _done(name: str, what: str, *, json: bool) -> None:
         Console().print(f"{name} {what}", markup=False)
 
 
+def _rebuilt(built: Generation, back: Generation | None, *, is_first: bool) -> str:
+    """What came of a rebuild, and how to take it back, if there is a way."""
+    if is_first:
+        return f"is served in version {built.version} for the first time, from {_number(built)}"
+    if back is None:
+        return f"is served anew, from {_number(built)}; nothing that was served before is kept"
+    takes_back = f"diptych projections switch-back {built.projection} takes that back"
+    return f"is served anew, from {_number(built)}: {takes_back}, to {_number(back)}"
+
+
+def _number(of: Generation) -> str:
+    """A build as `status` names it: the version, and the how-manieth build of that."""
+    return f"{of.version}.{of.generation}"
+
+
 def _told(projection: AnyProjection) -> dict[str, Any]:
     kind = "free-form"
     if isinstance(projection, TableProjection | TwoRoundProjection):
@@ -196,6 +212,6 @@ def _acts_table(found: Sequence[Act]) -> Table:
 
 
 def _verified(found: Verification) -> dict[str, Any]:
-    of = f"{found.of.projection} {found.of.version}.{found.of.generation}"
+    of = f"{found.of.projection} {_number(found.of)}"
     numbers = {name: getattr(found, name) for name in ("position", "rows", "missing", "extra", "different")}
     return {"projection": of, **numbers, "first": [str(each) for each in found.first]}

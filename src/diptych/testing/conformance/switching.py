@@ -146,10 +146,13 @@ class Switching(ReadDatabaseCase):
             with pytest.raises(NotKept, match="nothing that projection 'accounts' served before is kept"):
                 await system.synchronizer.switch_back("accounts")
 
+            await system.synchronizer.rebuild_projection("accounts")
+            assert await system.synchronizer.way_back("accounts") == Generation("accounts", 1, 1)
             await system.synchronizer.rebuild_projection("accounts", keep_s=0)
 
-            assert await system.generations() == [(2, True)]
-            assert "accounts_v1" not in await tables(read_db)
+            assert await system.generations() == [(3, True)]
+            assert await system.synchronizer.way_back("accounts") is None
+            assert not {"accounts_v1", "accounts_v1_2"} & {*await tables(read_db)}
             with pytest.raises(NotKept):
                 await system.synchronizer.switch_back("accounts")
 
@@ -173,10 +176,11 @@ class Switching(ReadDatabaseCase):
         await system.append(Opened(account="1", owner="ann"))
         async with system.running():
             await system.reached("accounts", await event_store.head())
-            for _ in range(3):
-                await system.synchronizer.rebuild_projection("accounts")
+            for keep_s in (3_600, 600, 60):
+                await system.synchronizer.rebuild_projection("accounts", keep_s=keep_s)
 
             assert await system.generations() == [(3, False), (4, True)]
+            assert await system.synchronizer.switch_back("accounts") == Generation("accounts", 1, 3)
 
     async def test_a_rebuild_after_a_switch_back_begins_anew(
         self, event_store: EventStore, read_db: ReadDatabase
