@@ -1,5 +1,7 @@
 """Whether FastAPI fills a message or it is filled directly, a client can't tell."""
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -10,6 +12,7 @@ import httpx
 import pytest
 from annotated_types import Ge
 from fastapi import FastAPI
+from tests.faults.waiting import until
 from tests.serving import serving
 
 from diptych import Command, CommandBus, Diptych, Query, QueryBus
@@ -149,3 +152,21 @@ class Inner:
 )
 def test_a_time_is_looked_for_where_one_may_be(kind: Any, may: bool) -> None:
     assert may_hold_a_time(kind) is may
+
+
+async def test_a_client_that_goes_away_in_the_middle_of_its_body_is_nobody_s_error(
+    clients: list[httpx.AsyncClient], caplog: pytest.LogCaptureFixture
+) -> None:
+    head = b"POST /pokes/ann HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
+    with caplog.at_level(logging.ERROR, "uvicorn.error"):
+        for client in clients:
+            _, writer = await asyncio.open_connection(client.base_url.host, client.base_url.port)
+            try:
+                before = asyncio.all_tasks()
+                writer.write(head)
+                await until(lambda before=before: asyncio.all_tasks() - before, "the request does not begin")  # type: ignore[misc]
+            finally:
+                writer.close()
+            await asyncio.wait(asyncio.all_tasks() - before, timeout=30)
+
+    assert not caplog.records

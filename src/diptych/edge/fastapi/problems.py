@@ -17,6 +17,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from diptych.errors import (
     CommandIdReused,
@@ -172,6 +173,11 @@ async def _unforeseen(request: Request, error: Exception) -> Response:
     return problem(500, "internal-error", "the request failed for a reason that is not yours; it was logged")
 
 
+async def _gone(request: Request, error: Exception) -> Response:
+    """Its client went away before it had sent its body: nobody hears the answer, and nothing is wrong here."""
+    return problem(400, "bad-request", "the connection ended before the body did")
+
+
 def _is_rule(error: Exception) -> bool:
     """Whether an application's own rule refused."""
     return isinstance(error, Refused) and not type(error).__module__.startswith("diptych.")
@@ -192,4 +198,5 @@ _ANSWERS: dict[type[Exception], Callable[[Request, Exception], Awaitable[Respons
     DiptychError: _diptych_error,
     RequestValidationError: _invalid_request,
     HTTPException: _http_error,
+    ClientDisconnect: _gone,
 }
