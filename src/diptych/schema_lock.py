@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from diptych.catalogue import Catalogue, names_of
-from diptych.errors import SchemaChanged, Unreadable
+from diptych.errors import BadFile, SchemaChanged, Unreadable
 from diptych.event import Event, event_type
 from diptych.json_schema import schema_of
 from diptych.log import EventStore
@@ -43,9 +43,10 @@ def check_lock(path: str | Path, events: Iterable[type[Event]]) -> None:
     Raises:
         SchemaChanged: What stored events could not survive, and how to mend it; or that the lock is to be written anew.
         BadCatalogue: The event classes don't fit together.
+        BadFile: There is no lock at that path.
     """
     events = list(events)
-    old, new = msgspec.json.decode(Path(path).read_bytes()), _locked(events)
+    old, new = _read(path), _locked(events)
     by_name = {name: event_type(event).name for event in events for name in names_of(event)}
     broken = [problem for name in sorted(old) for problem in _event(name, old[name], new.get(by_name.get(name, "")))]
     if broken:
@@ -80,6 +81,16 @@ async def check_log(event_store: EventStore) -> dict[tuple[str, int], int]:
     if broken:
         raise SchemaChanged(path="this log", broken=broken.values())
     return found
+
+
+def _read(path: str | Path) -> dict[str, Any]:
+    cure = "write one with `diptych schema lock` and commit it, or name another file"
+    try:
+        return msgspec.json.decode(Path(path).read_bytes(), type=dict[str, Any])
+    except OSError as error:
+        raise BadFile(f"no lock can be read at {path}: {error.strerror}; {cure}") from error
+    except msgspec.DecodeError as error:
+        raise BadFile(f"{path} is no lock: {error}; {cure}") from error
 
 
 def _locked(events: Iterable[type[Event]]) -> dict[str, Any]:
