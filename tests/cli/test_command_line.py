@@ -91,6 +91,25 @@ def test_a_schema_is_locked_and_checked_against_the_log_too(urls: list[str], tmp
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("text", "why"), [(None, "No such file or directory"), ("no lock", "is no lock"), ("1", "is no lock")]
+)
+def test_a_schema_lock_that_is_none_is_told_in_one_line_with_its_cure(
+    tmp_path: Path, text: str | None, why: str
+) -> None:
+    if text is not None:
+        (tmp_path / "events.lock.json").write_text(text)
+
+    done = diptych("schema", "check", *APP, str(tmp_path / "events.lock.json"))
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("BadFile: ")
+    assert f"{tmp_path}/events.lock.json" in done.stderr
+    assert why in done.stderr
+    assert "`diptych schema lock`" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_settings_are_shown_with_where_they_come_from_and_without_passwords() -> None:
     shown = diptych(
         "config", "show", *APP, "--json", DIPTYCH_LOG_URL="postgresql://ann:secret@host/shop", DIPTYCH_READ_URL=""
@@ -114,6 +133,31 @@ def test_settings_are_shown_with_where_they_come_from_and_without_passwords() ->
 )
 def test_an_application_that_is_none_is_a_wrong_use(app: str, why: str, urls: list[str]) -> None:
     assert why in " ".join(told("status", "--app", app, *urls, code=2).replace("│", " ").split())
+
+
+@pytest.mark.parametrize(
+    ("code", "line", "why"),
+    [
+        ("import json\n\nlimit = json.loads('{')\n", 3, "JSONDecodeError: Expecting property name"),
+        ("def f():\n    raise AttributeError('no f')\nf()\n", 2, "AttributeError: no f"),
+        ("x = 1\nimport absent_module\n", 2, "ModuleNotFoundError: No module named 'absent_module'"),
+        ("from diptych import Diptych\nx = (\n", 2, "SyntaxError: "),
+        ("from diptych import Diptych\napp = Diptych(\n    projections=[int])\n", 2, "AttributeError: "),
+    ],
+)
+def test_an_application_that_can_not_be_imported_is_told_in_one_line(
+    tmp_path: Path, code: str, line: int, why: str
+) -> None:
+    (tmp_path / "broken.py").write_text(code)
+
+    done = subprocess.run(
+        [*DIPTYCH, "status", "--app", "broken:app"],
+        cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"Misuse: module 'broken' can't be imported, {tmp_path}/broken.py:{line}: {why}")
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_a_database_that_is_none_is_told_in_one_line(tmp_path: Path) -> None:

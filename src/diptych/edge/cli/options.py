@@ -7,13 +7,14 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
+from traceback import walk_tb
 from types import ModuleType
 from typing import Annotated, Any, TypeAlias
 
 import typer
 
 from diptych.app import LOG_URL, READ_URL, Diptych
-from diptych.errors import BadDatabase
+from diptych.errors import BadDatabase, Misuse
 from diptych.past import At
 from diptych.store import open_store_backend
 from diptych.store.port import Store
@@ -36,6 +37,7 @@ def application(named: str) -> Diptych:
 
     Raises:
         BadParameter: There is none.
+        Misuse: Its module can't be imported.
     """
     _, found = _named(named)
     if not isinstance(found, Diptych):
@@ -70,15 +72,36 @@ def _named(named: str) -> tuple[ModuleType, Any]:
     if not separator:
         raise typer.BadParameter(f"{named!r} names no application: write --app module:name, such as orders.app:app")
     sys.path.insert(0, str(Path.cwd()))
+    module = _imported(name)
     try:
-        module = import_module(name)
         return module, getattr(module, attribute)
-    except ModuleNotFoundError as error:
-        if error.name is None or not name.startswith(error.name):
-            raise
-        raise typer.BadParameter(f"no module {name!r} here: run it where `import {name}` works") from error
     except AttributeError as error:
         raise typer.BadParameter(f"module {name!r} has no {attribute!r}") from error
+
+
+def _imported(name: str) -> ModuleType:
+    try:
+        return import_module(name)
+    except Exception as error:
+        if (
+            isinstance(error, ModuleNotFoundError)
+            and error.name is not None
+            and f"{name}.".startswith(f"{error.name}.")
+        ):
+            raise typer.BadParameter(f"no module {name!r} here: run it where `import {name}` works") from error
+        why = " ".join(f"{type(error).__name__}: {error}".split())
+        raise Misuse(f"module {name!r} can't be imported, {_where(name, error)}: {why}") from error
+
+
+def _where(name: str, error: Exception) -> str:
+    """The last line of the application that was at work when its import failed."""
+    if isinstance(error, SyntaxError):
+        return f"{error.filename}:{error.lineno}"
+    package, found = name.partition(".")[0], ""
+    for frame, line in walk_tb(error.__traceback__):
+        if str(frame.f_globals.get("__name__")).partition(".")[0] == package:
+            found = f"{frame.f_code.co_filename}:{line}"
+    return found or "before its first line"
 
 
 @asynccontextmanager
