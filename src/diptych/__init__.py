@@ -59,7 +59,7 @@ from diptych.message import new_id
 from diptych.money import Amount, Money
 from diptych.past import At, changes
 from diptych.policy import Only, Policy
-from diptych.read.acts import Act
+from diptych.read.acts import Act, Skipped
 from diptych.read.columns import Indexed, Key, Scale, Searched
 from diptych.read.comparison import Difference
 from diptych.read.consistency import Answer, ConsistentQueryHandler
@@ -184,6 +184,7 @@ __all__ = [
     "SchemaChanged",
     "Searched",
     "Severity",
+    "Skipped",
     "Stop",
     "TableProjection",
     "ToStream",

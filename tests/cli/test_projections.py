@@ -115,7 +115,10 @@ def test_what_can_not_be_mended_is_skipped_for_a_reason_that_is_kept(urls: list[
         is_in(urls, "stock", "faulted")
 
         told("projections", "skip", "stock", *SHOP, *urls, code=2)  # without a reason
-        told("projections", "skip", "stock", "--reason", "miscounted [42]", *SHOP, *urls)
+        for blank in ("", "  "):
+            assert "it is blank" in told("projections", "skip", "stock", "--reason", blank, *SHOP, *urls, code=2)
+        skipped = told("projections", "skip", "stock", "--reason", "miscounted [42]", *SHOP, *urls)
+        assert f"goes on behind Counted at {poison}:" in " ".join(skipped.split())
         reaches(urls, behind, "stock")
 
     (act,) = lines("projections", "acts", *SHOP, *urls)

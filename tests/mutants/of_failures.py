@@ -64,7 +64,7 @@ MUTANTS = [
         "a skip is recorded",
         "P9",
         f"{READ}/acts.py",
-        'await _record(connection, target, "skip", position=each.error_position, reason=reason)',
+        'await _record(connection, target, "skip", position=position, reason=reason)',
         "",
         READ_DATABASES,
         "stopped_is_retried and not Postgres",

@@ -14,7 +14,7 @@ from getpass import getuser
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from diptych.codec import EPOCH
-from diptych.errors import NotFound, NotStopped
+from diptych.errors import Misuse, NotFound, NotStopped
 from diptych.read import checkpoint, parked, sql
 from diptych.read.checkpoint import Checkpoint
 from diptych.read.database import ReadDatabase
@@ -35,6 +35,14 @@ class Act:
     position: int | None
     reason: str | None
     by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """An event that is to have no effect; its type is None where that was never read."""
+
+    position: int
+    type: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,20 +91,24 @@ async def retry(read_db: ReadDatabase, target: Target) -> None:
             await _record(connection, target, "retry", position=found.error_position)
 
 
-async def skip(read_db: ReadDatabase, target: Target, reason: str) -> None:
+async def skip(read_db: ReadDatabase, target: Target, reason: str) -> tuple[Skipped, ...]:
     """
-    Go on behind the event that a projection stopped at: it never has an effect there.
+    Go on behind the event that a projection stopped at, one a partition: it never has an effect there.
 
     Raises:
         NotStopped: It did not stop at an event.
+        Misuse: The reason says nothing.
     """
+    _check_reason(reason)
     async with read_db.begin() as connection:
-        found = [each for each in await _stopped(connection, target) if each.error_position is not None]
+        stopped = await _stopped(connection, target)
+        found = [(each, each.error_position) for each in stopped if each.error_position is not None]
         if not found:
             raise NotStopped(target.projection)
-        for each in found:
-            await sql.change(connection, "checkpoint_skip", each.parameters(position=each.error_position))
-            await _record(connection, target, "skip", position=each.error_position, reason=reason)
+        for each, position in found:
+            await sql.change(connection, "checkpoint_skip", each.parameters(position=position))
+            await _record(connection, target, "skip", position=position, reason=reason)
+    return tuple(Skipped(position, each.error_type) for each, position in found)
 
 
 async def retry_key(read_db: ReadDatabase, target: Target, key: str) -> None:
@@ -109,21 +121,25 @@ async def retry_key(read_db: ReadDatabase, target: Target, key: str) -> None:
     async with read_db.begin() as connection:
         for held, first in await _queues(connection, target, key):
             await parked.want(connection, held, key)
-            await _record(connection, target, "retry", key=key, position=first)
+            await _record(connection, target, "retry", key=key, position=first.position)
 
 
-async def skip_key(read_db: ReadDatabase, target: Target, key: str, reason: str) -> None:
+async def skip_key(read_db: ReadDatabase, target: Target, key: str, reason: str) -> tuple[Skipped, ...]:
     """
     Drop the first of the events that are parked under a key, and apply those behind it.
 
     Raises:
         NotFound: Nothing is parked under it.
+        Misuse: The reason says nothing.
     """
+    _check_reason(reason)
     async with read_db.begin() as connection:
-        for held, first in await _queues(connection, target, key):
-            await parked.remove(connection, held, [first])
+        queues = await _queues(connection, target, key)
+        for held, first in queues:
+            await parked.remove(connection, held, [first.position])
             await parked.want(connection, held, key)
-            await _record(connection, target, "skip", key=key, position=first, reason=reason)
+            await _record(connection, target, "skip", key=key, position=first.position, reason=reason)
+    return tuple(Skipped(first.position, first.type) for _, first in queues)
 
 
 async def acts(read_db: ReadDatabase, most: int = MOST) -> list[Act]:
@@ -149,12 +165,17 @@ async def _stopped(connection: AsyncConnection, target: Target) -> list[Checkpoi
     return stopped
 
 
-async def _queues(connection: AsyncConnection, target: Target, key: str) -> list[tuple[Checkpoint, int]]:
-    """The shares where events are parked under a key, each held, and the first position there."""
-    first: dict[checkpoint.Share, int] = {}
+def _check_reason(reason: str) -> None:
+    if not reason.strip():
+        raise Misuse("an event is skipped for a reason, and this one is blank: say why, for who finds it missing later")
+
+
+async def _queues(connection: AsyncConnection, target: Target, key: str) -> list[tuple[Checkpoint, Parked]]:
+    """The shares where events are parked under a key, each held, and the first event there."""
+    first: dict[checkpoint.Share, Parked] = {}
     for each in await parked.all_of(connection):
         if target.is_of(each) and each.key == key:
-            first.setdefault(each.share, each.position)
+            first.setdefault(each.share, each)
     held = [await checkpoint.hold(connection, share.of, partition=share.partition) for share in first]
     if not first:
         raise NotFound("parked key", key)

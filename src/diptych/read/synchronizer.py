@@ -12,7 +12,7 @@ from diptych.errors import BadProjection, NoProjection
 from diptych.log import EventStore
 from diptych.read import acts, checkpoint
 from diptych.read.absent import is_absent
-from diptych.read.acts import Act, Target, somebody
+from diptych.read.acts import Act, Skipped, Target, somebody
 from diptych.read.checkpoint import Generation
 from diptych.read.database import ReadDatabase
 from diptych.read.feed import Feed
@@ -267,7 +267,9 @@ class ReadModelSynchronizer:
         await (acts.retry(self._read_db, target) if key is None else acts.retry_key(self._read_db, target, key))
         self._worker.look_now()
 
-    async def skip(self, name: str, reason: str, key: str | None = None, *, by: str | None = None) -> None:
+    async def skip(
+        self, name: str, reason: str, key: str | None = None, *, by: str | None = None
+    ) -> tuple[Skipped, ...]:
         """
         Go on behind the event that a projection stopped at, or drop the first one that is parked under a key.
 
@@ -276,17 +278,22 @@ class ReadModelSynchronizer:
         Args:
             reason: Why, for the record.
 
+        Returns:
+            Which event, one a partition that stopped.
+
         Raises:
             NoProjection: There is none of that name here.
             NotStopped: It did not stop at an event.
             NotFound: Nothing is parked under *key*.
+            Misuse: The reason is blank.
         """
         target = self._target(name, by)
         if key is None:
-            await acts.skip(self._read_db, target, reason)
+            skipped = await acts.skip(self._read_db, target, reason)
         else:
-            await acts.skip_key(self._read_db, target, key, reason)
+            skipped = await acts.skip_key(self._read_db, target, key, reason)
         self._worker.look_now()
+        return skipped
 
     async def acts(self) -> list[Act]:
         """What was ordered by hand of late, the latest first."""

@@ -66,11 +66,17 @@ def retry(
     _done(name, "tries again: diptych status tells what comes of it", json=json)
 
 
+def _said(text: str) -> str:
+    if not text.strip():
+        raise typer.BadParameter("it is blank: say why, for who finds the event missing later")
+    return text
+
+
 @projections.command("skip")
 def skip(
     name: Name,
     app: App,
-    reason: Annotated[str, typer.Option(help="Why, for the record.")],
+    reason: Annotated[str, typer.Option(help="Why, for the record.", callback=_said)],
     log: Log = LOG_URL,
     read: Read = READ_URL,
     *,
@@ -78,8 +84,9 @@ def skip(
     json: Json = False,
 ) -> None:
     """Go on behind the event that a projection stopped at, or drop the first one that is parked under a key."""
-    _ordered(app, log, read, lambda synchronizer: synchronizer.skip(name, reason, key))
-    _done(name, "goes on behind it: a rebuild meets the event again", json=json)
+    skipped = _ordered(app, log, read, lambda synchronizer: synchronizer.skip(name, reason, key))
+    events = ", ".join(f"{each.type or 'event'} at {each.position}" for each in skipped)
+    _done(name, f"goes on behind {events}: verify and a rebuild meet it again", json=json)
 
 
 @projections.command("acts")

@@ -5,9 +5,10 @@ from sqlalchemy import BigInteger, Column, MetaData, Table, Text, select
 
 from diptych.catalogue import Catalogue
 from diptych.codec import Codec
-from diptych.errors import NotFound, NotStopped
+from diptych.errors import Misuse, NotFound, NotStopped
 from diptych.log import EventStore
 from diptych.read import parked
+from diptych.read.acts import Skipped
 from diptych.read.database import ReadDatabase
 from diptych.read.parked import Parked
 from diptych.testing.conformance.accounts import EVENTS, Account, Accounts, Opened, Owners, Paid, System
@@ -173,7 +174,11 @@ class Repairing(ReadDatabaseCase):
         last = await system.append(Paid(account="a", amount=7))
         async with system.running():
             await until(lambda: is_faulted_at(elsewhere, first))
-            await elsewhere.synchronizer.skip("accounts", "never happened", by="ann")
+            for blank in ("", " \n"):
+                with pytest.raises(Misuse, match="is blank"):
+                    await elsewhere.synchronizer.skip("accounts", blank)
+            skipped = await elsewhere.synchronizer.skip("accounts", "never happened", by="ann")
+            assert skipped == (Skipped(first, "Paid"),)
             await until(lambda: is_faulted_at(elsewhere, second))
             accounts.broken_at = None
             await elsewhere.synchronizer.retry("accounts", by="bea")
@@ -195,6 +200,8 @@ class Repairing(ReadDatabaseCase):
                 await system.synchronizer.skip("accounts", "why not")
             with pytest.raises(NotFound, match="parked key 'a' does not exist"):
                 await system.synchronizer.retry("accounts", "a")
+            with pytest.raises(Misuse, match="is blank"):
+                await system.synchronizer.skip("accounts", "", "a")
             assert await system.synchronizer.acts() == []
 
     async def test_a_projection_is_paused_and_resumed_from_another_process(
