@@ -126,6 +126,8 @@ def read_lines(file: BinaryIO, path: str | Path) -> Iterator[Line]:
         try:
             yield _decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            if number == 1:
+                raise BadFile(f"{path} is no export of a log: name a file that `diptych export` wrote") from error
             raise BadFile(f"line {number} of {path} is none of a log's: {error}") from error
 
 

@@ -75,7 +75,9 @@ def test_what_can_not_be_moved_is_told(log: list[str], tmp_path: Path) -> None:
     file = tmp_path / "log.jsonl"
     file.write_text("no log\n")
 
-    assert isinstance(refused("import", str(file), *log), BadFile)
+    none = refused("import", str(file), *log)
+    assert isinstance(none, BadFile)
+    assert f"{file} is no export of a log" in str(none)
     assert isinstance(refused("export", str(file), *log), BadDatabase)  # there is none
     assert not Path(log[1].removeprefix("sqlite:///")).exists()
     told("export", code=2)
