@@ -53,6 +53,11 @@ class Client:
         self._http = http
         self._patience_s = patience_s
 
+    async def why_away(self) -> str | None:
+        """Why the server can't be reached now; None where it can."""
+        answer, why = await self._sent(self._http.build_request("GET", "/orders/search", params={"page_size": "1"}))
+        return None if answer is not None else why
+
     async def command(self, path: str, *, key: str, body: Mapping[str, Any]) -> str:
         """Post a command under its key; return the token to read it back with."""
         content = msgspec.json.encode(body)

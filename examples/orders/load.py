@@ -24,7 +24,7 @@ from .figures import Figures, FileOrder, in_file, served
 from .views import OrderView
 
 NORTHWIND = Path(__file__).with_name("northwind-orders.jsonl")
-console = Console()
+console, say = Console(), Console(stderr=True)
 
 
 def main() -> int:
@@ -50,6 +50,10 @@ def _options() -> argparse.Namespace:
 
 async def _load(orders: Sequence[FileOrder], options: argparse.Namespace) -> Figures:
     async with connected(options.url, in_flight=options.in_flight, patience_s=options.patience) as client:
+        if why := await client.why_away():
+            say.print(
+                f"waiting for {options.url}, {options.patience:g} s at most: {why}", highlight=False, soft_wrap=True
+            )
         await _send_all(client, orders, options.in_flight)
         # Every order was read back: an answer from now on is at or beyond all their positions.
         reached = await client.ask("/orders/search", Page[OrderView], params={"page_size": "1"})

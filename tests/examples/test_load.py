@@ -40,7 +40,14 @@ def test_a_load_gives_up_when_the_server_stays_away(load: Callable[..., Any]) ->
 
     output, _ = loading.communicate(timeout=DEADLINE_S)
     assert loading.returncode == 1
+    assert output.startswith("waiting for http://127.0.0.1:9, 0.2 s at most: ")
     assert "not loaded" in output
+
+
+def test_a_load_says_at_once_that_it_waits_for_the_server(load: Callable[..., Any]) -> None:
+    loading = load("--url", "http://127.0.0.1:9", "--patience", "600")
+
+    assert loading.stdout.readline().startswith("waiting for http://127.0.0.1:9, 600 s at most: ")
 
 
 def wait_for_orders(url: str, wanted: int) -> None:
