@@ -85,8 +85,8 @@ class NotFound(Refused):
     what: str
     id: object
 
-    def __init__(self, what: str, id: object) -> None:
-        super().__init__(f"{what} {repr(id) if isinstance(id, str) else id} does not exist: check the id")
+    def __init__(self, what: str, id: object, why: str = "does not exist: check the id") -> None:
+        super().__init__(f"{what} {repr(id) if isinstance(id, str) else id} {why}")
         self.what, self.id = what, id
 
 

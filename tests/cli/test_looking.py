@@ -78,7 +78,8 @@ def test_a_stream_is_shown_page_by_page(log: list[str]) -> None:
 
 def test_a_stream_or_an_event_that_is_not_there_is_said_to_be(log: list[str]) -> None:
     assert isinstance(refused("streams", "show", "Order-9", *log), NotFound)
-    assert isinstance(refused("events", "show", "3", *log), NotFound)
+    assert str(refused("events", "show", "3", *log)).endswith("does not exist: positions have holes, and that is one")
+    assert str(refused("events", "show", "999", *log)).endswith("999 does not exist: the log ends at position 6")
 
 
 def test_an_event_is_shown_as_it_is_stored(log: list[str]) -> None:

@@ -43,7 +43,10 @@ def test_an_aggregate_is_shown_as_it_is_and_as_it_was(log: list[str]) -> None:
 
 def test_a_time_is_a_place_too(log: list[str]) -> None:
     assert lines("state", "Order-a", *APP, *log, "--at", "2999-01-01")[0]["version"] == 2
-    assert isinstance(refused("state", "Order-a", *APP, *log, "--at", "2020-01-01"), NotFound)
+    for then in ("0", "2020-01-01"):
+        not_yet = refused("state", "Order-a", *APP, *log, "--at", then)
+        assert isinstance(not_yet, NotFound)
+        assert f"stream 'Order-a' has no events yet at {then}: it began at position 1, 20" in str(not_yet)
     assert "is no place in a log" in told("state", "Order-a", *APP, *log, "--at", "soon", code=2)
 
 

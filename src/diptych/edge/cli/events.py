@@ -113,7 +113,9 @@ async def _at(log: str, position: int) -> StoredEvent:
     async with looking_at(log) as store:
         found = await store.event_at(position)
         if found is None:
-            raise NotFound("event at position", position)
+            head = await store.head()
+            ends = f"the log ends at position {head}" if position > head else "positions have holes, and that is one"
+            raise NotFound("event at position", position, f"does not exist: {ends}")
         return found
 
 

@@ -12,12 +12,13 @@ from rich.table import Column, Table
 
 from diptych.app import Diptych
 from diptych.edge.cli.options import LOG_URL, App, Json, Log, application, must_be_there, place
-from diptych.edge.cli.printing import plain, print_facts, print_json
+from diptych.edge.cli.printing import instant, plain, print_facts, print_json
 from diptych.errors import Misuse, NoProjection, NotFound
 from diptych.log import EventStore, open_store
 from diptych.past import At, changes
 from diptych.read.live import Live
 from diptych.read.projection import AnyProjection, TableProjection, TwoRoundProjection
+from diptych.store import open_store_backend
 from diptych.write.aggregate import state_of
 from diptych.write.repository import Repository
 
@@ -60,6 +61,8 @@ def state(
         _print_changes(changes(before or {}, after or {}), diff, json=json)
         return
     now = asyncio.run(_state(found, log, wanted, None if at is None else place(at)))
+    if now is None and at is not None and stream is not None and projection is None:
+        raise NotFound("stream", stream, asyncio.run(_why_not(log, stream, at)))
     if now is None:
         raise NotFound(projection or "stream", key or stream)
     if json:
@@ -84,6 +87,14 @@ async def _state(app: Diptych, log: str, wanted: Wanted, at: At | None) -> Mappi
         except NotFound:
             return None
         return _plain(state_of(aggregate))
+
+
+async def _why_not(log: str, stream: str, at: str) -> str:
+    """Why a stream that is there has no state as of a place."""
+    async with open_store_backend(log) as store:
+        first = (await store.read_stream(stream, limit=1))[0]
+    began = f"{instant(first.recorded_at):%Y-%m-%d %H:%M:%S} UTC"
+    return f"has no events yet at {at}: it began at position {first.position}, {began}"
 
 
 async def _row(app: Diptych, event_store: EventStore, wanted: Wanted, at: At | None) -> Mapping[str, Any] | None:
