@@ -50,7 +50,7 @@ class ProjectionStatus:
 
     Attributes:
         state: "running", "catching up", "late" (above its `max_lag_s`), "rebuilding", "paused", "faulted",
-            "needs newer code", "rewound", "no owner" (for longer than a lease) or "replaced".
+            "needs newer code", "rewound", "no owner" (for longer than a lease), "replaced" or "not built".
         checkpoint: The last position applied.
         head: The log's head when the status was taken, or as its owner saw it.
         owner: The worker that keeps it in step.
@@ -89,9 +89,12 @@ class ProjectionStatus:
             return f"{self.name} is {self.state}: {self.error}"
         if self.state == "late":
             return f"{self.name} is late: {self.lag_s:.1f} s behind, {self.max_lag_s:g} s are allowed"
-        if self.state in {"paused", "no owner"}:
-            return f"{self.name} is {self.state}"
-        return f"{self.name} has parked {len(self.parked)} keys" if self.parked else None
+        if self.state == "paused":
+            return f"{self.name} is paused"
+        if self.state == "no owner":
+            return f"{self.name} has no owner"
+        keys = "key" if len(self.parked) == 1 else "keys"
+        return f"{self.name} has parked {len(self.parked)} {keys}" if self.parked else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +133,21 @@ def unprepared(projection: AnyProjection, error: str) -> ProjectionStatus:
     """The status of a projection that could not even begin."""
     return ProjectionStatus(
         projection.name, projection.version, 1, served=False, state="faulted", checkpoint=0, head=0, error=error
+    )
+
+
+def not_built(projection: AnyProjection, head: int) -> ProjectionStatus:
+    """The status of a projection that nothing is there of yet."""
+    return ProjectionStatus(
+        projection.name,
+        projection.version,
+        0,
+        served=False,
+        state="not built",
+        checkpoint=0,
+        head=head,
+        lag_events=head,
+        max_lag_s=projection.max_lag_s,
     )
 
 

@@ -27,7 +27,7 @@ from diptych.read.projection import AnyProjection, checked
 from diptych.read.projector import table_names
 from diptych.read.reaction import Reaction
 from diptych.read.rebuild import Check, cancel, rebuild
-from diptych.read.status import ProjectionStatus, statuses, unprepared
+from diptych.read.status import ProjectionStatus, not_built, statuses, unprepared
 from diptych.read.switch import BACK_S, KEEP_S, switch_back, way_back
 from diptych.read.verify import FIRST, Verification, verify
 from diptych.read.wait import Reached, Watcher
@@ -226,10 +226,20 @@ class ReadModelSynchronizer:
         found = self._find(projection)
         return await self.watcher.wait(found.name, found.version, position, timeout)
 
-    async def status(self) -> list[ProjectionStatus]:
-        """How every projection of this synchronizer is doing, those being rebuilt included; from any process."""
+    async def status(self, *, declared: bool = False) -> list[ProjectionStatus]:
+        """
+        How every projection of this synchronizer is doing, those being rebuilt included; from any process.
+
+        Args:
+            declared: Tell of those, too, that nothing is there of yet: as "not built".
+        """
         stuck = [unprepared(keeper.projection, keeper.error) for keeper in self._keepers if keeper.error]
-        return [*await statuses(self._read_db, self._projections, self._log), *stuck]
+        told = [*await statuses(self._read_db, self._projections, self._log), *stuck]
+        if not declared:
+            return told
+        head = max((each.head for each in told), default=0) if self._log is None else await self._log.head()
+        names = {each.name for each in told}
+        return [*told, *(not_built(each, head) for each in self._projections.values() if each.name not in names)]
 
     async def pause(self, name: str, *, by: str | None = None) -> None:
         """

@@ -67,7 +67,8 @@ def status_view(statuses: Sequence[ProjectionStatus]) -> Group:
 
 
 def _named(status: ProjectionStatus) -> str:
-    return f"{status.name} {status.version}.{status.generation}" + (f"/{status.partition}" if status.partition else "")
+    generation = f".{status.generation}" if status.generation else ""
+    return f"{status.name} {status.version}{generation}" + (f"/{status.partition}" if status.partition else "")
 
 
 def _owner(owner: str | None) -> str:
@@ -80,7 +81,9 @@ def _owner(owner: str | None) -> str:
 
 def _wrongs(status: ProjectionStatus) -> Iterable[str]:
     """What is to be known of a projection beside its figures."""
-    if not status.served:
+    if status.state == "not built":
+        yield "is not built: a worker or server that runs this code builds it"
+    elif not status.served:
         yield "is not served"
     if status.error is not None:
         where = "" if status.error_position is None else f" at {status.error_type or 'event'} {status.error_position}"

@@ -29,30 +29,42 @@ def status(
     json: Json = False,
     watch: Annotated[bool, typer.Option("--watch", help="Look again every second.")] = False,
 ) -> None:
-    """Tell how each projection is doing; the exit code is 1 if one stands still."""
+    """Tell how each projection is doing; the exit code is 1 if one stands still, or has events to go and no owner."""
     found = application(app)
     statuses = asyncio.run(_watched(found, log, read) if watch and not json else _status(found, log, read))
     if json:
         print_lines(statuses)
     else:
         Console().print(status_view(statuses))
-    raise typer.Exit(1 if any(each.state in FINAL for each in statuses) else 0)
+    raise typer.Exit(1 if _wrong(statuses) else 0)
+
+
+def _wrong(statuses: Sequence[ProjectionStatus]) -> bool:
+    """Whether somebody should look: a rebuild that was left alone keeps nobody from an answer."""
+    served = {each.name for each in statuses if each.served}
+    return any(
+        each.state in FINAL
+        or (
+            each.state in {"no owner", "not built"} and each.lag_events > 0 and (each.served or each.name not in served)
+        )
+        for each in statuses
+    )
 
 
 async def _status(app: Diptych, log: str, read: str) -> Sequence[ProjectionStatus]:
     async with looking(app, log, read) as synchronizer:
-        return await synchronizer.status()
+        return await synchronizer.status(declared=True)
 
 
 async def _watched(app: Diptych, log: str, read: str) -> Sequence[ProjectionStatus]:
     """Until it is interrupted."""
     async with looking(app, log, read) as synchronizer:
-        statuses = await synchronizer.status()
+        statuses = await synchronizer.status(declared=True)
         with Live(status_view(statuses), console=Console(), transient=True) as live:
             try:
                 while True:
                     await asyncio.sleep(WATCH_S)
-                    statuses = await synchronizer.status()
+                    statuses = await synchronizer.status(declared=True)
                     live.update(status_view(statuses))
             except asyncio.CancelledError:
                 return statuses
