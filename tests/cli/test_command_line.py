@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.cli.calling import APP, DIPTYCH, diptych, lines, sqlite, told
+from tests.cli.calling import APP, DIPTYCH, diptych, lines, refused, sqlite, told
 from tests.faults.test_cancellation import place
 from tests.faults.waiting import until
 from tests.serving import environment
@@ -62,6 +62,34 @@ def test_status_fails_where_a_projection_stands_still(urls: list[str]) -> None:
 
     assert "a bug" in told("status", *APP, *urls, "--json", code=1)
     assert "faulted" in told("status", *APP, *urls, code=1)
+
+
+def test_status_fails_where_events_are_to_go_and_nobody_owns_a_projection(urls: list[str]) -> None:
+    asyncio.run(an_order(urls))
+    with sqlite(urls[3]) as read:
+        read.execute("UPDATE diptych_checkpoint SET owner = NULL, lease_until = 1")
+    assert "no owner" in told("status", *APP, *urls)  # nothing is to go
+
+    asyncio.run(shipped(urls[1]))
+
+    assert {(each["state"], each["lag_events"]) for each in lines("status", *APP, *urls, code=1)} == {("no owner", 1)}
+
+
+def test_status_tells_what_is_declared_and_not_built(urls: list[str]) -> None:
+    told("init", *APP, *urls)
+    assert {each["state"] for each in lines("status", *APP, *urls)} == {"not built"}
+
+    asyncio.run(shipped(urls[1]))
+
+    assert {(each["state"], each["lag_events"]) for each in lines("status", *APP, *urls, code=1)} == {("not built", 1)}
+    shown = " ".join(told("status", *APP, *urls, code=1).split())
+    assert "orders 1 is not built: a worker or server that runs this code builds it" in shown
+
+
+async def shipped(log: str) -> None:
+    async with open_store(log, app.events) as event_store:
+        events = [OrderShipped(order_id="x", shipped_on=date(2026, 1, 1))]
+        await event_store.append_events(stream_id="Order-x", stream_type="Order", events=events)
 
 
 def test_a_log_that_was_put_back_gets_its_new_identity(urls: list[str]) -> None:
@@ -177,6 +205,16 @@ def test_a_look_makes_nothing(tmp_path: Path) -> None:
         assert done.returncode == 1
         assert f"nothing is at {tmp_path}/log.db" in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_a_default_place_is_said_to_be_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DIPTYCH_LOG_URL", raising=False)
+
+    why = str(refused("status", *APP))
+
+    assert f"nothing is at {tmp_path}/data/log.db, the default where none was named" in why
+    assert "--log or DIPTYCH_LOG_URL" in why
 
 
 async def test_a_worker_follows_what_others_append_until_it_is_told_to_stop(urls: list[str]) -> None:

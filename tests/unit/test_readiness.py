@@ -1,8 +1,11 @@
 """What an application says of itself: ready or not, and what somebody should look after."""
 
+from datetime import UTC, datetime
 from typing import ClassVar
 
-from diptych import Diptych, ProjectionStatus, RecordedEvent, TableProjection
+import pytest
+
+from diptych import Diptych, ParkedKey, ProjectionStatus, RecordedEvent, TableProjection
 from diptych.app import Running
 from diptych.testing import in_process
 from diptych.testing.conformance.accounts import Account, Opened
@@ -42,6 +45,16 @@ async def test_a_projection_that_is_paused_is_named() -> None:
         await running.synchronizer.pause("prompt")
 
         assert await running.ready() == (True, "ready; prompt is paused")
+
+
+@pytest.mark.parametrize(
+    ("state", "parked", "note"),
+    [("no owner", 0, "a has no owner"), ("running", 1, "a has parked 1 key"), ("running", 2, "a has parked 2 keys")],
+)
+def test_a_note_is_a_sentence(state: str, parked: int, note: str) -> None:
+    keys = tuple(ParkedKey(str(each), 1, "Paid", 1, "a bug", 4, datetime.now(UTC)) for each in range(parked))
+
+    assert ProjectionStatus("a", 1, 1, served=True, state=state, checkpoint=0, head=0, parked=keys).note == note
 
 
 async def status(running: Running) -> ProjectionStatus:

@@ -121,7 +121,9 @@ def must_be_there(what: str, url: str) -> None:
     """
     path = url.removeprefix("sqlite:///")
     if path != url and not Path(path).exists():
-        raise BadDatabase(f"nothing is at {Path(path).resolve()}: name another with --{what}, or make it: diptych init")
+        default = ", the default where none was named" if url in (LOG_URL, READ_URL) else ""
+        named = f"name another with --{what} or DIPTYCH_{what.upper()}_URL"
+        raise BadDatabase(f"nothing is at {Path(path).resolve()}{default}: {named}, or make it: diptych init")
 
 
 def duration(text: str) -> timedelta:
