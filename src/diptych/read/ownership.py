@@ -17,7 +17,7 @@ from time import monotonic
 
 from diptych.errors import Unavailable
 from diptych.read import checkpoint, parked, workers
-from diptych.read.checkpoint import LEASE_US, Checkpoint, Share, is_gone, new_owner
+from diptych.read.checkpoint import LEASE_S, LEASE_US, Checkpoint, Share, is_gone, new_owner
 from diptych.read.database import ReadDatabase
 from diptych.read.heartbeat import HeartBeat
 from diptych.read.spread import Standing, to_claim, to_give_up
@@ -42,6 +42,7 @@ class Turn:
         give_up: Whether to leave it to a worker that has less to do.
         replaced: Another generation is served, and this one isn't kept.
         wanted: Somebody wants what is parked of it tried again.
+        owned: The look that was the last one when it was claimed, and the epoch it is owned by.
         looked: Set by each look.
         news: Set by a look that saw something to do.
     """
@@ -53,6 +54,7 @@ class Turn:
     give_up: bool = False
     replaced: bool = False
     wanted: bool = False
+    owned: tuple[int, int] | None = None
     looked: asyncio.Event = field(default_factory=asyncio.Event)
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -62,9 +64,17 @@ class Turn:
         return self.row is not None and self.row.paused
 
     @property
+    def is_lost(self) -> bool:
+        """Whether it was claimed by another since, or is to be claimed anew, as after a switch."""
+        if self.owned is None or self.row is None:
+            return False
+        look, epoch = self.owned
+        return self.look > look and self.row.epoch != epoch
+
+    @property
     def is_mine(self) -> bool:
         """Whether there is nothing to do but to go on with it."""
-        return not (self.give_up or self.replaced or self.wanted or self.is_paused)
+        return not (self.give_up or self.replaced or self.wanted or self.is_paused or self.is_lost)
 
     def told(self) -> None:
         """Let the runner go on that waits for a look, or for news."""
@@ -125,6 +135,7 @@ class Worker:
         self._unowned: dict[Share, Checkpoint] = {}
         self._look_now = asyncio.Event()
         self._is_away = self._is_stopping = False
+        self._began = monotonic()
 
     def numbered(self) -> str:
         """A name to own something apart by, such as for a rebuild; the heart-beat keeps its leases, too."""
@@ -230,7 +241,9 @@ class Worker:
         return to_claim(at, left=self._left, overdue=overdue), to_give_up(at, firm=self._firm)
 
     def _tell_of_unowned(self, seen: Seen) -> None:
-        """Log once what has had no owner for long, and once when it has one again."""
+        """Log once what has had no owner for long, and once when it has one again; not what is about to be owned."""
+        if self._owns and monotonic() - self._began < LEASE_S:
+            return
         now = {row.share: row for row in seen.unowned(self._code)}
         for share, row in now.items():
             if share not in self._unowned:

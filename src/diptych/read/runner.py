@@ -55,9 +55,9 @@ class Runner:
                 _logger.warning("projection %s waits, a database is away: %s", self._name, error)
                 await self._back_off()
             except FencedOut:
-                _logger.warning("projection %s was taken over by another worker; standing by", self._name)
-                self.follower.held = None
+                self.follower.held = self._turn.owned = None
                 await self._look()
+                self._tell_of_the_loss()
             except Paused:
                 await self._rest()
         with suppress(Unavailable):  # the lease then runs out by itself
@@ -86,7 +86,7 @@ class Runner:
             return True
         if self._turn.replaced:
             self.stop()
-        elif self._turn.may_claim and await self.follower.claim(self._worker.id):
+        elif self._turn.may_claim and await self._claimed():
             _logger.info("projection %s is kept in step by this worker, %s", self._name, self._worker.id)
             self._other = None
             return True
@@ -94,6 +94,21 @@ class Runner:
             self._tell_of_the_other()
             await self._look()
         return False
+
+    async def _claimed(self) -> bool:
+        looks = self._worker.looks
+        if not await self.follower.claim(self._worker.id):
+            return False
+        if self.follower.held is not None:
+            self._turn.owned = (max(looks, self._worker.looks), self.follower.held.epoch)
+        return True
+
+    def _tell_of_the_loss(self) -> None:
+        row = self._turn.row
+        if row is not None and row.owner not in (None, self._worker.id):
+            _logger.warning("projection %s was taken over by worker %s; standing by", self._name, row.owner)
+        else:
+            _logger.info("projection %s was switched or left by its owner: it is claimed anew", self._name)
 
     def _tell_of_the_other(self) -> None:
         """Log who keeps it in step, once for each."""
@@ -118,6 +133,8 @@ class Runner:
             return True
         if turn.replaced:
             self.stop()
+        elif turn.is_lost:
+            raise FencedOut
         elif turn.is_paused:
             raise Paused
         elif turn.wanted:

@@ -145,6 +145,10 @@ class System:
         """Whether one of the projections is in a state."""
         return state in {status.state for status in await self.synchronizer.status()}
 
+    async def owned_by_somebody(self) -> bool:
+        """Whether all that is there has an owner."""
+        return all(status.owner for status in await self.synchronizer.status())
+
     async def generations(self) -> list[tuple[int, bool]]:
         """The builds that are there, and which of them is served."""
         return [(status.generation, status.served) for status in await self.synchronizer.status()]

@@ -113,6 +113,18 @@ class Rebuilding(ReadDatabaseCase):
 
         assert await system.served() == [2]
 
+    async def test_what_is_switched_is_owned_again_though_nothing_happens(
+        self, event_store: EventStore, read_db: ReadDatabase
+    ) -> None:
+        system = System(event_store, read_db, Accounts)
+        await system.append(Opened(account="a", owner="ann"))
+
+        async with system.running():
+            await system.reached("accounts", 1)
+            for change in (system.synchronizer.rebuild_projection, system.synchronizer.switch_back):
+                await change("accounts")
+                await until(system.owned_by_somebody)
+
     async def test_a_rebuild_that_ends_at_its_switch_owns_nothing(
         self, event_store: EventStore, read_db: ReadDatabase, monkeypatch: pytest.MonkeyPatch
     ) -> None:
