@@ -48,16 +48,14 @@ class Refused(DiptychError):
 class WrongVersion(Refused):
     """The stream moved on since the caller read it; load and decide again."""
 
-    stream: str
-    expected: int | str
-    actual: int
-
     def __init__(self, *, stream: str, expected: int | str, actual: int) -> None:
         super().__init__(
             f"stream {stream!r} is at version {actual}, expected {expected}: "
             "another writer came first, load it again and retry"
         )
-        self.stream, self.expected, self.actual = stream, expected, actual
+        self.stream: str = stream
+        self.expected: int | str = expected
+        self.actual: int = actual
 
 
 class PreconditionFailed(WrongVersion):
@@ -67,27 +65,23 @@ class PreconditionFailed(WrongVersion):
 class WrongCategory(Refused):
     """A stream belongs to one category for ever."""
 
-    stream: str
-    given: str
-    actual: str
-
     def __init__(self, *, stream: str, given: str, actual: str) -> None:
         super().__init__(
             f"stream {stream!r} belongs to category {actual!r}, not {given!r}: "
             "use its own category, or another stream id"
         )
-        self.stream, self.given, self.actual = stream, given, actual
+        self.stream: str = stream
+        self.given: str = given
+        self.actual: str = actual
 
 
 class NotFound(Refused):
     """Nothing of that id exists."""
 
-    what: str
-    id: object
-
     def __init__(self, what: str, id: object, why: str = "does not exist: check the id") -> None:
         super().__init__(f"{what} {repr(id) if isinstance(id, str) else id} {why}")
-        self.what, self.id = what, id
+        self.what: str = what
+        self.id: object = id
 
 
 class Forbidden(Refused):
@@ -112,13 +106,11 @@ class CommandIdReused(Refused):
 class NotStorable(Refused):
     """A value that the log can't give back unchanged; nothing was stored."""
 
-    what: str
-    path: str
-    why: str
-
     def __init__(self, *, what: str, path: str, why: str) -> None:
         super().__init__(f"{what} can't be stored: {why} - at {path}")
-        self.what, self.path, self.why = what, path, why
+        self.what: str = what
+        self.path: str = path
+        self.why: str = why
 
 
 class InvalidQuery(Refused):
@@ -137,7 +129,8 @@ class Malformed(Refused):
 
     def __init__(self, what: str, why: str) -> None:
         super().__init__(f"malformed {what}: {why}; pass it back exactly as it was given")
-        self.what, self.why = what, why
+        self.what: str = what
+        self.why: str = why
 
 
 class NotStopped(Refused):
@@ -153,7 +146,9 @@ class LogRewound(Refused):
 
     def __init__(self, *, who: str, why: str, repair: str) -> None:
         super().__init__(f"{who} does not fit this log: {why}; {repair}")
-        self.who, self.why, self.repair = who, why, repair
+        self.who: str = who
+        self.why: str = why
+        self.repair: str = repair
 
 
 class ReadSideOnly(Refused):
@@ -164,7 +159,7 @@ class ReadSideOnly(Refused):
             f"{what} needs the log, and this process has only the read side (its log is 'none'): "
             "ask a process that has a log"
         )
-        self.what = what
+        self.what: str = what
 
 
 class NotKept(Refused):
@@ -178,14 +173,12 @@ class RebuildCancelled(Refused):
 class RebuildRefused(Refused):
     """What was built differs from what is served, which stays; `verification` says where."""
 
-    verification: object
-
     def __init__(self, projection: str, verification: object) -> None:
         super().__init__(
             f"what was built of projection {projection!r} differs from what is served, which stays: {verification}. "
             "Mend the code and rebuild; or, if the new rows are right, rebuild without the check"
         )
-        self.verification = verification
+        self.verification: object = verification
 
 
 class EventFailed(Refused):
@@ -196,7 +189,10 @@ class EventFailed(Refused):
             f"projection {projection!r} fails at event {type!r} at position {position}: {why}; what is served stays. "
             "Mend the code so that it can apply the event, and try again"
         )
-        self.projection, self.type, self.position, self.why = projection, type, position, why
+        self.projection: str = projection
+        self.type: str = type
+        self.position: int = position
+        self.why: str = why
 
 
 # Unavailable
@@ -209,12 +205,10 @@ class Unavailable(DiptychError):
 class Overloaded(Unavailable):
     """More work is waiting than may wait; nothing of this call was sent."""
 
-    what: str
-    limit: int
-
     def __init__(self, what: str, limit: int) -> None:
         super().__init__(f"{what}: {limit} are waiting already; slow down and try again")
-        self.what, self.limit = what, limit
+        self.what: str = what
+        self.limit: int = limit
 
 
 class InProgress(Unavailable):
@@ -239,55 +233,47 @@ class OutcomeUnknown(Unavailable):
 class NotServed(Unavailable):
     """The read model is still being built; nothing is served from it yet."""
 
-    projection: str
-    version: int
-
     def __init__(self, projection: str, version: int) -> None:
         super().__init__(
             f"projection {projection!r} version {version} is still being built: "
             "try again shortly, its progress is in the status"
         )
-        self.projection, self.version = projection, version
+        self.projection: str = projection
+        self.version: int = version
 
 
 class Behind(Unavailable):
     """The read model has not reached what was asked for, so nobody can say that something is missing."""
-
-    position: int
-    wanted: int
-    reason: str
 
     def __init__(self, *, position: int, wanted: int, reason: str) -> None:
         super().__init__(
             f"the read model is at position {position}, {wanted} was asked for ({reason}): "
             "what seems missing may be on its way, ask again"
         )
-        self.position, self.wanted, self.reason = position, wanted, reason
+        self.position: int = position
+        self.wanted: int = wanted
+        self.reason: str = reason
 
 
 class Unreadable(DiptychError):
     """A stored event that this code can't turn into a value; it stays in the log."""
 
-    type: str
-    position: int
-    why: str
-
     def __init__(self, *, type: str, position: int, why: str) -> None:
         super().__init__(
             f"event {type!r} at position {position} can't be read: {why}; mend the class or its upcaster and retry"
         )
-        self.type, self.position, self.why = type, position, why
+        self.type: str = type
+        self.position: int = position
+        self.why: str = why
 
 
 class NewerSchema(Unreadable):
     """The event was written by newer code; this process waits for an upgrade."""
 
-    stored: int
-    known: int
-
     def __init__(self, *, type: str, position: int, stored: int, known: int) -> None:
         super().__init__(type=type, position=position, why=f"schema version {stored} is newer than this code's {known}")
-        self.stored, self.known = stored, known
+        self.stored: int = stored
+        self.known: int = known
 
 
 # Misuse
