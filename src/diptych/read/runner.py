@@ -96,11 +96,10 @@ class Runner:
         return False
 
     async def _claimed(self) -> bool:
-        looks = self._worker.looks
         if not await self.follower.claim(self._worker.id):
             return False
         if self.follower.held is not None:
-            self._turn.owned = (max(looks, self._worker.looks), self.follower.held.epoch)
+            self._turn.owned = (self._worker.looks, self.follower.held.epoch)
         return True
 
     def _tell_of_the_loss(self) -> None:
