@@ -14,7 +14,7 @@ SHELL = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 STATUS = re.compile(r"^HTTP/1.1 (\d+)", re.MULTILINE)
 
 
-@pytest.mark.skipif(not shutil.which("curl"), reason="no curl")
+@pytest.mark.skipif(not shutil.which("curl"), reason="NO CURL ON THIS MACHINE: what the README types was not tested")
 def test_an_order_that_was_placed_is_found_at_once(serve: Callable[..., Served]) -> None:
     server = serve("-m", "orders")
     placing, adding = [each for each in SHELL.findall(README) if "A-1" in each][:2]

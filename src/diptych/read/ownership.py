@@ -135,7 +135,7 @@ class Worker:
         self._unowned: dict[Share, Checkpoint] = {}
         self._look_now = asyncio.Event()
         self._is_away = self._is_stopping = False
-        self._began = monotonic()
+        self._began = 0.0
 
     def numbered(self) -> str:
         """A name to own something apart by, such as for a rebuild; the heart-beat keeps its leases, too."""
@@ -172,6 +172,7 @@ class Worker:
 
     async def run(self) -> None:
         """Look again and again, until stopped; the heart-beat goes on beside it."""
+        self._began = monotonic()
         beating = HeartBeat(self._read_db, self.id, self._code) if self._owns else None
         if beating is not None:
             beating.start()

@@ -125,15 +125,15 @@ def translated(error: apsw.Error) -> DatabaseError:
 class Reading(apsw.Connection):
     """A connection to read on, whose statements are ended when they take too long."""
 
-    ends: float = inf
+    deadline: float = inf
 
-    def begins(self) -> None:
-        """A statement begins."""
-        self.ends = monotonic() + STATEMENT_S
+    def give_time(self) -> None:
+        """A statement begins, and has its time from now on."""
+        self.deadline = monotonic() + STATEMENT_S
 
     def is_late(self) -> bool:
         """Whether the statement is to end now."""
-        return monotonic() > self.ends
+        return monotonic() > self.deadline
 
 
 class Connection:
@@ -340,7 +340,7 @@ def connect(path: str, *, query_only: bool) -> apsw.Connection:
 
 def _execute(raw: apsw.Connection, statement: str, parameters: Sequence[Any]) -> tuple[Any, list[Any], int, int]:
     if isinstance(raw, Reading):
-        raw.begins()
+        raw.give_time()
     cursor = raw.cursor()
     described: list[Any] = []
     # Asked before the first step: a statement that returned its last row can't be described any more.

@@ -322,8 +322,8 @@ BEGIN
            a.head_id
     INTO statuses, faults, ends, end_positions, wrong_categories, heads, versions, before, head, head_id
     FROM diptych_append(
-        false, patience_ms, look, delimiter, a_entries, streams, s_number, s_category, s_expected, s_events, e_append, e_entry,
-        e_nth, e_stream, e_category, e_type, e_schema_version, e_id, e_payload, e_metadata, c_append, c_entry, c_head,
+        false, patience_ms, look, delimiter, a_entries, streams, s_number, s_category, s_expected, s_events, e_append,
+        e_entry, e_nth, e_stream, e_category, e_type, e_schema_version, e_id, e_payload, e_metadata, c_append, c_entry, c_head,
         c_id, c_digest, c_result, c_stream, c_version
     ) AS a;
     COMMIT;
