@@ -38,7 +38,7 @@ mutants: .venv/installed-test ## break one promise at a time and see a test fail
 	@$(PYTHON) -m tests.mutants $(ARGS)
 
 bench: .venv/installed-bench ## measure, ours beside the other side (ARGS=, e.g. ARGS='append --backend sqlite')
-	@exec env $(IN_TREE) $(PYTHON) -m benchmarks $(ARGS)
+	@exec $(PYTHON) -m benchmarks $(ARGS)
 
 check: .venv/installed-check ## check format, style, types and the floors
 	$(PYTHON) -m ruff format --check .

@@ -155,10 +155,10 @@ class Appender:
 
     async def _first_outcome(self, append: Append, *, repeated: bool) -> Outcome:
         if append.command:
-            rows = await self._line.fetch(_SQL["command"], append.id)
+            rows = await self._line.fetch(_SQL["outcomes"], [append.id])
             if not rows:
                 raise CommandIdReused(append.id)
-            outcome = outcome_of(append.id, rows[0], repeated=repeated)
+            outcome = outcome_of(rows[0], repeated=repeated)
             check_repeat(outcome, append.command)
             return outcome
         events = [(stream.stream, event.id) for stream in append.streams for event in stream.events]
@@ -185,10 +185,10 @@ class Appender:
         )
 
 
-def outcome_of(id: str, row: Any, *, repeated: bool = True) -> Outcome:
+def outcome_of(row: Any, *, repeated: bool = True) -> Outcome:
     """The first outcome of a command, as its row tells it."""
     ends = (StreamEnd(row["stream"], row["version"], row["stream_position"]),) if row["stream"] else ()
-    command = CommandRecord(id, row["digest"], row["result"].encode(), row["stream"], row["version"])
+    command = CommandRecord(row["id"], row["digest"], row["result"].encode(), row["stream"], row["version"])
     return Outcome(ends, row["position"], command, repeated=repeated)
 
 

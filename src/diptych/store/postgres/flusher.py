@@ -7,12 +7,12 @@ WAL is synced up to its own commit, and so with all that was committed before it
 sent. It looks first whether its witnesses are there: a crash may have taken them.
 """
 
-import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from diptych.store.postgres.connection import Line, Server, is_away, pause
+from diptych.store.postgres.together import Together
 from diptych.store.statements import statements
 
 _FLUSH = statements("postgres")["flush"]
@@ -36,19 +36,12 @@ class Witness:
         return Witness(self.positions + other.positions, self.ids + other.ids, self.commands + other.commands)
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    witness: Witness
-    answer: "asyncio.Future[bool]"
-
-
 class Flusher:
     """The connection for flushes; a flush that is asked for while one is under way is part of the next one."""
 
     def __init__(self, server: Server, patience_s: float) -> None:
         self._server, self._line, self._patience_s = server, Line(server, patience_s), patience_s
-        self._asked: list[_Asked] = []
-        self._task: asyncio.Task[None] | None = None
+        self._callers = Together(self._are_there, "diptych-log-flusher")
         self._durable_up_to = self._connections = 0
 
     async def flush(self, witness: Witness) -> bool:
@@ -58,11 +51,7 @@ class Flusher:
         Raises:
             Exception: What the driver said when the time was up.
         """
-        asked = _Asked(witness, asyncio.get_running_loop().create_future())
-        self._asked.append(asked)
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._work(), name="diptych-log-flusher")
-        return await asked.answer
+        return await self._callers.ask(witness)
 
     @property
     def durable_up_to(self) -> int:
@@ -77,24 +66,15 @@ class Flusher:
 
     async def close(self) -> None:
         """Finish what is asked, and let go of the connection."""
-        while self._task is not None and not self._task.done():
-            await asyncio.wait([self._task])
+        await self._callers.ended()
         await self._line.close()
 
-    async def _work(self) -> None:
-        while self._asked:
-            asked, self._asked = self._asked, []
-            try:
-                if await self._is_there(sum((each.witness for each in asked), Witness())):
-                    self._settle(asked, there=True)
-                else:
-                    for each in asked:
-                        self._settle([each], there=await self._is_there(each.witness))
-            except Exception as error:  # it is theirs who asked
-                _fail(asked, error)
-            except BaseException:
-                _fail(asked, ConnectionError("the log is closing"))
-                raise
+    async def _are_there(self, witnesses: Sequence[Witness]) -> Sequence[bool]:
+        all_there = await self._is_there(sum(witnesses, Witness()))
+        there = [True] * len(witnesses) if all_there else [await self._is_there(each) for each in witnesses]
+        for witness, is_there in zip(witnesses, there, strict=True):
+            self.heard_of(max(witness.positions, default=0) if is_there else 0)
+        return there
 
     async def _is_there(self, witness: Witness) -> bool:
         deadline = time.monotonic() + self._patience_s
@@ -110,16 +90,3 @@ class Flusher:
                     raise
             await pause(tries)
             tries += 1
-
-    def _settle(self, asked: Sequence[_Asked], *, there: bool) -> None:
-        for each in asked:
-            if there:
-                self.heard_of(max(each.witness.positions, default=0))
-            if not each.answer.done():
-                each.answer.set_result(there)
-
-
-def _fail(asked: Sequence[_Asked], error: Exception) -> None:
-    for each in asked:
-        if not each.answer.done():
-            each.answer.set_exception(error)

@@ -1,6 +1,9 @@
 """
 Look at the log over a few connections, each used by one look at a time.
 
+Outcomes of commands, and streams that are loaded to decide from, are looked for together:
+who asks while one look is under way is part of the next.
+
 What leaves the store is durable: what was committed in memory alone is flushed
 before it is told, and looked at again where a crash took it back.
 """
@@ -15,11 +18,13 @@ from diptych.store.postgres.appender import outcome_of
 from diptych.store.postgres.connection import Line, Server, explain, is_away
 from diptych.store.postgres.flusher import Flusher, Witness
 from diptych.store.postgres.history import command_of
+from diptych.store.postgres.together import Together
 from diptych.store.statements import statements
 
 T = TypeVar("T")
 
 LINES = 8
+SHORT = 64  # events: what many streams are shorter than, and little enough that a long one holds up no other
 _SQL = statements("postgres")
 
 
@@ -30,6 +35,8 @@ class Readers:
         self._server, self._flusher, self._patience_s = server, flusher, patience_s
         self._idle: list[Line] = []
         self._turns = asyncio.Semaphore(LINES)
+        self._outcomes = Together(self._outcomes_of, "diptych-log-outcomes")
+        self._loads = Together(self._beginnings_of, "diptych-log-loads")
         self._closed = False
 
     async def page(
@@ -53,6 +60,10 @@ class Readers:
 
     async def stream(self, stream: str, after: int, limit: int | None, *, durable: bool) -> Sequence[StoredEvent]:
         """Events of one stream after a version, in order."""
+        if not durable and not after and limit is None:
+            whole = await self._insist(lambda: self._loads.ask(stream))
+            if len(whole) < SHORT:
+                return whole
 
         async def look() -> Sequence[StoredEvent] | None:
             events = tuple(_event(row) for row in await self._fetch(_SQL["read_stream"], stream, after, limit))
@@ -122,20 +133,33 @@ class Readers:
         """The first outcome of a command; None if it was never accepted."""
 
         async def look() -> tuple[Outcome | None] | None:
-            rows = await self._fetch(_SQL["command"], id)
-            if not rows:
+            outcome = await self._outcomes.ask(id)
+            if outcome is None:
                 return (None,)
-            return (outcome_of(id, rows[0]),) if await self._is_kept(Witness(commands=(id,))) else None
+            return (outcome,) if await self._is_kept(Witness(commands=(id,))) else None
 
         return (await self._insist(look))[0]
 
     async def close(self) -> None:
         """Let go of every connection, once it is not in use."""
         self._closed = True
+        await self._outcomes.ended()
+        await self._loads.ended()
         for _ in range(LINES):
             await self._turns.acquire()
         for line in self._idle:
             await line.close()
+
+    async def _outcomes_of(self, ids: Sequence[str]) -> Sequence[Outcome | None]:
+        found = {row["id"]: outcome_of(row) for row in await self._fetch(_SQL["outcomes"], ids)}
+        return [found.get(id) for id in ids]
+
+    async def _beginnings_of(self, streams: Sequence[str]) -> Sequence[Sequence[StoredEvent]]:
+        """Of each stream the first events, all that it has where they are fewer than `SHORT`."""
+        found: list[list[StoredEvent]] = [[] for _ in streams]
+        for row in await self._fetch(_SQL["read_streams"], streams, SHORT):
+            found[row["place"] - 1].append(_event(row))
+        return found
 
     async def _insist(self, look: Callable[[], Awaitable[T | None]]) -> T:
         """What a look saw that stays; None says that a crash took it back."""

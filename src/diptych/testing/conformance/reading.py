@@ -1,5 +1,6 @@
 """What readers see, and how far a page reaches."""
 
+import asyncio
 from collections.abc import Collection, Sequence
 
 import pytest
@@ -164,6 +165,29 @@ class Streams(StoreCase):
 
         assert (await store.read(0, limit=10, durable=False)).events == tuple(events)
         assert list(await store.read_stream("Order-2", durable=False)) == [events[1]]
+
+    @pytest.mark.parametrize("durable", [True, False])
+    async def test_of_streams_that_are_read_at_once_each_comes_whole(self, store: Store, *, durable: bool) -> None:
+        lengths = {f"Order-{length}": length for length in (*range(1, 20), 63, 64, 65, 130)}
+        for stream, length in lengths.items():
+            await store.append(an_append(to(stream, *(event() for _ in range(length)))))
+
+        asked = [*lengths, "Order-none", "Order-7"]
+        streams = await asyncio.gather(*(store.read_stream(stream, durable=durable) for stream in asked))
+
+        assert [[(each.stream, each.version) for each in events] for events in streams] == [
+            [(stream, version) for version in range(1, lengths.get(stream, 0) + 1)] for stream in asked
+        ]
+
+    async def test_of_reads_at_once_those_that_are_given_up_cost_the_others_nothing(self, store: Store) -> None:
+        events = await some_events(store)
+
+        reads = [asyncio.ensure_future(store.read_stream("Order-2", durable=False)) for _ in range(20)]
+        await asyncio.sleep(0)
+        for given_up in reads[::2]:
+            given_up.cancel()
+
+        assert [list(await read) for read in reads[1::2]] == [[events[1]]] * 10
 
     async def test_each_event_is_found_at_its_position(self, store: Store) -> None:
         events = await some_events(store)

@@ -177,6 +177,17 @@ class Commands(StoreCase):
         assert found is not None
         assert found.command == record
 
+    async def test_of_commands_that_are_looked_for_at_once_each_gets_its_own_outcome(self, store: Store) -> None:
+        known = {
+            id: await store.append(an_append(to(f"Order-{id}"), command=a_command(id, result=b'"of %s"' % id.encode())))
+            for id in [f"command-{number}" for number in range(20)]
+        }
+
+        asked = [*known, "command-none", "command-7"]
+        found = await asyncio.gather(*(store.command(id) for id in asked))
+
+        assert found == [replace(known[id], repeated=True) if id in known else None for id in asked]
+
     async def test_repeats_at_the_same_moment_are_done_once(self, store: Store) -> None:
         appends = [an_append(to("Order-1"), command=a_command(result=b"%d" % number)) for number in range(8)]
 
