@@ -46,7 +46,7 @@ class Orders(TableProjection[OrderView, OrderEvent]):
         """A placed order makes the row, what follows changes it."""
         if isinstance(event.data, OrderPlaced):
             return _placed(event.data, event)
-        return row and replace(row, version=event.version, **_changes(row, event.data))
+        return row and _changed(row, event.data, event.version)
 
 
 def _placed(order: OrderPlaced, event: RecordedEvent[OrderEvent]) -> OrderView:
@@ -67,21 +67,23 @@ def _placed(order: OrderPlaced, event: RecordedEvent[OrderEvent]) -> OrderView:
     )
 
 
-def _changes(row: OrderView, event: OrderEvent) -> dict[str, Any]:
+def _changed(row: OrderView, event: OrderEvent, version: int) -> OrderView:
     match event:
         case ItemAdded(line=line):
-            return {
-                "lines": (*row.lines, line),
-                "item_count": row.item_count + 1,
-                "total_amount": row.total_amount + line.amount,
-                "products": ", ".join(filter(None, (row.products, line.product_name))),
-            }
+            return replace(
+                row,
+                version=version,
+                lines=(*row.lines, line),
+                item_count=row.item_count + 1,
+                total_amount=row.total_amount + line.amount,
+                products=", ".join(filter(None, (row.products, line.product_name))),
+            )
         case OrderShipped(shipped_on=day):
-            return {"status": Status.SHIPPED, "shipped_on": day}
+            return replace(row, version=version, status=Status.SHIPPED, shipped_on=day)
         case OrderCancelled():
-            return {"status": Status.CANCELLED}
+            return replace(row, version=version, status=Status.CANCELLED)
         case OrderPlaced():
-            return {}
+            return row
 
 
 def _names(lines: Iterable[Line]) -> str:

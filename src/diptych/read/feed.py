@@ -5,7 +5,7 @@ Read the log once for all projections of a process that stand near each other, a
                                                      └─► each takes its own types of it
 
 Who is far behind, or wants few of what the others want, reads on its own, by the
-index of its types. Pages that are kept are few: who is ahead waits for those behind, but
+index of its types, and a page ahead. Pages that are kept are few: who is ahead waits for those behind, but
 never for one that stands still, nor again for one that was slow.
 """
 
@@ -13,7 +13,7 @@ import asyncio
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Collection, Sequence
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from operator import attrgetter
 from time import monotonic
 from typing import Any
@@ -22,6 +22,7 @@ from weakref import WeakSet
 from diptych.codec import Codec
 from diptych.event import RecordedEvent
 from diptych.log import EventStore
+from diptych.read.ahead import Ahead
 from diptych.store.port import Page, StoredEvent
 
 PAGES = 3
@@ -173,6 +174,7 @@ class Reader:
         self.reads_alone: bool = False
         self._feed, self._moved_at = feed, monotonic()
         self._from: Shared | None = None
+        self._ahead = Ahead(feed.event_store, self.types)
 
     @property
     def idle_s(self) -> float:
@@ -187,7 +189,7 @@ class Reader:
     async def page(self, after: int, limit: int) -> Page:
         """Events after a position, at most *limit*, and how far this shows the log."""
         self.after, self._moved_at = after, monotonic()
-        found = await self._feed.next(self, limit)
+        found = self._ahead.page(after, limit) or await self._feed.next(self, limit)
         self._moved_at = monotonic()
         if isinstance(found, Shared):
             self._from = found
@@ -197,9 +199,17 @@ class Reader:
         self.reads_alone = self.reads_alone and not self.is_at_head  # where little comes, nobody is in the way
         return found
 
+    def reading_on(self, page: Page, limit: int) -> AbstractAsyncContextManager[None]:
+        """Read what comes after a page while the block applies it, unless others read for this one too."""
+        if self._from is not None or self.is_at_head:
+            return nullcontext()
+        return self._ahead.reading(page.through, limit)
+
     def decode(self, events: Sequence[StoredEvent]) -> list[RecordedEvent[Any]]:
         """Events of the last page as values."""
         codec = self._feed.event_store.codec
         if self._from is not None:
             return self._from.decode(events, codec)
+        if (made := self._ahead.decoded(events)) is not None:
+            return made
         return [codec.decode(event) for event in events]

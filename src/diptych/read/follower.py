@@ -81,7 +81,7 @@ class Follower:
         self._is_at_head = False
         self._head, self._head_at = 0, 0.0
         self._rate = 0.0
-        self._began = monotonic()
+        self._began, self._limit = monotonic(), 1
 
     @property
     def position(self) -> int:
@@ -125,7 +125,7 @@ class Follower:
         Raises:
             LogRewound: The log became another one meanwhile, as by a fail-over.
         """
-        held, self._began = self._owned(), monotonic()
+        held, self._began, self._limit = self._owned(), monotonic(), limit
         page = await self._reader.page(held.position, limit)
         self._is_at_head = self._reader.is_at_head
         if self._event_store.store.connections != self._connections:
@@ -139,6 +139,10 @@ class Follower:
         A batch that takes too long is ended between two events, where its projection allows that;
         what was applied of it commits. Events whose key is parked queue behind what is.
         """
+        async with self._reader.reading_on(page, self._limit):
+            await self._apply(page)
+
+    async def _apply(self, page: Page) -> None:
         held = self._owned()
         events = self._decoded(page)
         through, event_id = page.through, await self._event_store.id_at(page)

@@ -11,12 +11,15 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain, repeat
+from operator import add
 
 MAX_WORD = 255  # a longer one is known by its beginning
 LAST_PLACE = 16_383  # as far as PostgreSQL counts
 BETWEEN_TEXTS = "\N{SYMBOL FOR UNIT SEPARATOR}"  # a word to the databases, and none that anybody can ask for
 
 _WORD = re.compile(r"[^\W_]+")
+_PLACES = [f"':{place}" for place in range(1, LAST_PLACE + 1)]
 _BETWEEN_WORDS = {code: " " for code in range(128) if not chr(code).isalnum()}  # the same for ASCII, and faster
 _TERM = re.compile(r'"([^"]*)"?|(\S+)')
 
@@ -29,7 +32,7 @@ def words(text: str) -> list[str]:
 
 
 def _short(found: list[str]) -> list[str]:
-    return found if all(len(word) <= MAX_WORD for word in found) else [word[:MAX_WORD] for word in found]
+    return found if max(map(len, found), default=0) <= MAX_WORD else [word[:MAX_WORD] for word in found]
 
 
 def terms(query: str) -> list[list[str]]:
@@ -110,4 +113,5 @@ def tsquery(query: str) -> str | None:
 
 def tsvector(found: Sequence[str]) -> str:
     """What a search on PostgreSQL looks through: words, each with its place."""
-    return " ".join(f"'{word}':{min(place, LAST_PLACE)}" for place, word in enumerate(found, 1))
+    placed = map(add, found, chain(_PLACES, repeat(_PLACES[-1])))
+    return "'" + " '".join(placed) if found else ""

@@ -47,7 +47,7 @@ class Readers:
 
         async def look() -> Page | None:
             rows = await self._fetch(sql, after, limit, *arguments)
-            events = tuple(_event(row) for row in rows if row["position"] is not None)
+            events = tuple(map(_event, rows)) if rows[0]["position"] is not None else ()
             end = (
                 (events[-1].position, events[-1].id) if len(events) == limit else (rows[0]["head"], rows[0]["head_id"])
             )
