@@ -29,6 +29,7 @@ def test_init_makes_both_databases_and_keeps_what_is_there(urls: list[str]) -> N
 
     assert first == msgspec.json.decode(told("init", *APP, *urls, "--json"))
     assert (first["incarnation"], first["head"]) == (1, 0)
+    assert (first["log_url"], first["read_url"]) == (urls[1], urls[3])
     assert first["log"] in told("init", *APP, *urls)
 
 
@@ -107,7 +108,9 @@ def test_a_log_that_was_put_back_gets_its_new_identity(urls: list[str]) -> None:
 def test_a_schema_is_locked_and_checked_against_the_log_too(urls: list[str], tmp_path: Path) -> None:
     asyncio.run(an_order(urls))
     lock = str(tmp_path / "events.lock.json")
-    told("schema", "lock", *APP, lock)
+    (locked,) = lines("schema", "lock", *APP, lock)
+    assert (locked["file"], locked["events"][0]) == (lock, "ItemAdded 2")
+    assert "OrderPlaced 1" in told("schema", "lock", *APP, lock)
 
     assert msgspec.json.decode(told("schema", "check", *APP, lock, *urls[:2], "--json")) == {"OrderPlaced 1": 1}
 

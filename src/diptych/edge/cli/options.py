@@ -25,8 +25,9 @@ App: TypeAlias = Annotated[
 Log: TypeAlias = Annotated[str, typer.Option("--log", envvar="DIPTYCH_LOG_URL", help="URL of the log.")]
 Read: TypeAlias = Annotated[str, typer.Option("--read", envvar="DIPTYCH_READ_URL", help="URL of the read database.")]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+JsonLogs: TypeAlias = Annotated[bool, typer.Option("--json", help="Log JSON, an object a line.")]
 
-__all__ = ["LOG_URL", "READ_URL", "App", "Json", "Log", "Read", "application"]
+__all__ = ["LOG_URL", "READ_URL", "App", "Json", "JsonLogs", "Log", "Read", "application"]
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 

@@ -9,6 +9,7 @@ import typer
 from diptych.app import Diptych
 from diptych.edge.cli.options import App, Json, application, must_be_there
 from diptych.edge.cli.printing import print_facts
+from diptych.event import event_type
 from diptych.log import open_store
 from diptych.schema_lock import check_lock, check_log, write_lock
 
@@ -16,9 +17,12 @@ schema: typer.Typer = typer.Typer(help="The shapes of stored events, locked in a
 
 
 @schema.command("lock")
-def lock(app: App, path: Annotated[Path, typer.Argument()] = Path("events.lock.json")) -> None:
+def lock(app: App, path: Annotated[Path, typer.Argument()] = Path("events.lock.json"), json: Json = False) -> None:
     """Write the shapes of the application's events as they are now."""
-    write_lock(path, application(app).events)
+    events = application(app).events
+    write_lock(path, events)
+    locked = sorted({f"{event_type(each).name} {event_type(each).version}" for each in events})
+    print_facts({"file": str(path), "events": locked}, as_json=json)
 
 
 @schema.command("check")

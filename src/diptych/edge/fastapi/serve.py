@@ -9,11 +9,12 @@ from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.config import LOGGING_CONFIG
 
 LONGEST_REQUEST_S = 20
 
 
-def serve(http: FastAPI, port: int | None = None, host: str = "127.0.0.1") -> None:
+def serve(http: FastAPI, port: int | None = None, host: str = "127.0.0.1", *, configure_logging: bool = True) -> None:
     """
     Serve until SIGTERM or SIGINT; `/readyz` turns 503 first, and requests in flight are answered.
 
@@ -23,9 +24,16 @@ def serve(http: FastAPI, port: int | None = None, host: str = "127.0.0.1") -> No
 
     Args:
         port: Default: what the environment variable `PORT` says, else 8000.
+        configure_logging: False leaves logging as this process has set it up; else uvicorn sets up its own.
     """
     port = _port() if port is None else port
-    config = uvicorn.Config(http, host=host, port=port, timeout_graceful_shutdown=LONGEST_REQUEST_S)
+    config = uvicorn.Config(
+        http,
+        host=host,
+        port=port,
+        timeout_graceful_shutdown=LONGEST_REQUEST_S,
+        log_config=LOGGING_CONFIG if configure_logging else None,
+    )
     server = DrainingServer(config, _drain_s())
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
