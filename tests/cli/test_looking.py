@@ -66,6 +66,26 @@ def test_streams_are_listed(log: list[str]) -> None:
     assert [each["stream"] for each in lines("streams", "list", *log, "--after", "2")] == ["Invoice-1"]
 
 
+def test_a_long_name_comes_whole_on_a_line_where_it_is_piped_and_folded_where_a_width_is_said(
+    log: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "".join(f"{number:04}" for number in range(50))
+    asyncio.run(put(log[1], [stored(9, f"{name}-1", 1, "Placed", f'{{"customer":"{name}"}}', day=3)]))
+    assert any(f"{name}-1 " in line and f" {name} " in line for line in told("streams", "list", *log).splitlines())
+    assert name in told("streams", "show", f"{name}-1", *log)
+
+    monkeypatch.setenv("COLUMNS", "80")
+
+    assert folded(told("streams", "list", *log, "--after", "6"))[:2] == [f"{name}-1", name]
+
+
+def folded(table: str) -> list[str]:
+    """The cells of the one row of a table, put together again."""
+    rows = [line.strip("│").split("│") for line in table.splitlines() if line.startswith("│")]
+    assert len(rows) > 1, "it does not fold"
+    return ["".join(part.strip() for part in parts) for parts in zip(*rows, strict=True)]
+
+
 def test_a_stream_is_shown_page_by_page(log: list[str]) -> None:
     assert [(each["version"], each["type"]) for each in lines("streams", "show", "Order-1", *log)] == [
         (1, "Placed"),

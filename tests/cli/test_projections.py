@@ -77,12 +77,34 @@ def stock(urls: list[str]) -> list[tuple[str, int]]:
         return list(read.execute("SELECT product, count FROM stock_v1"))
 
 
-def test_the_projections_of_an_application_are_listed() -> None:
-    assert lines("projections", "list", *SHOP) == [
-        {"name": "stock", "version": 1, "kind": "table", "handles": ["Counted"]},
-        {"name": "tally", "version": 1, "kind": "table", "handles": ["Counted"]},
-    ]
-    assert "tally" in told("projections", "list", *SHOP)
+def test_the_projections_of_an_application_are_listed_with_their_states(urls: list[str]) -> None:
+    of_both = {"version": 1, "kind": "table", "handles": ["Counted"]}
+    told("init", *SHOP, *urls)
+    assert [each["state"] for each in lines("projections", "list", *SHOP, *urls)] == ["not built", "not built"]
+
+    with worker(urls):
+        reaches(urls, count(urls, 1), "stock", "tally")
+        count(urls, -1)
+        is_in(urls, "stock", "faulted")
+        reaches(urls, 2, "tally")
+
+        assert lines("projections", "list", *SHOP, *urls) == [
+            {"name": "stock", **of_both, "state": "faulted"},
+            {"name": "tally", **of_both, "state": "running"},
+        ]
+        assert "faulted" in told("projections", "list", *SHOP, *urls)
+
+
+@pytest.mark.parametrize("url", ["sqlite:////nowhere/read.db", "postgresql://127.0.0.1:1/shop", "nonsense"])
+def test_projections_are_listed_without_their_states_where_no_database_is(urls: list[str], url: str) -> None:
+    told("init", *SHOP, *urls)
+
+    listed = CliRunner().invoke(cli, ["projections", "list", *SHOP, *urls[:2], "--read", url, "--json"])
+
+    assert listed.exit_code == 0
+    assert [msgspec.json.decode(line)["state"] for line in listed.stdout.splitlines()] == [None, None]
+    assert listed.stderr.startswith("no states are told: ")
+    assert "tally" in told("projections", "list", *SHOP, *urls[:2], "--read", url)
 
 
 def test_what_stopped_is_found_mended_and_seen_to_run_on(urls: list[str], mended: Path) -> None:

@@ -3,13 +3,12 @@
 import asyncio
 
 import typer
-from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
 from diptych.doctor import diagnose
 from diptych.edge.cli.options import LOG_URL, READ_URL, App, Json, Log, Read, application
-from diptych.edge.cli.printing import plain, print_lines
+from diptych.edge.cli.printing import console, plain, print_lines
 from diptych.store.finding import Finding, Severity
 
 _COLOURS = {Severity.OK: "green", Severity.WARNING: "yellow", Severity.PROBLEM: "red"}
@@ -26,7 +25,7 @@ def doctor(app: App = "", log: Log = LOG_URL, read: Read = READ_URL, json: Json 
     if json:
         print_lines(found)
     else:
-        Console().print(_table(found))
+        console().print(_table(found))
     raise typer.Exit(1 if any(each.severity is Severity.PROBLEM for each in found) else 0)
 
 

@@ -1,5 +1,6 @@
 """Print what a command found: a table for a person, or JSON for a program, an object a line where it is a list."""
 
+import os
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,6 +17,7 @@ from diptych.codec import EPOCH
 from diptych.read.status import ProjectionStatus
 from diptych.store.port import StoredEvent, StreamRow
 
+UNBOUND = 10_000
 _COLOURS = {"running": "green", "catching up": "yellow", "rebuilding": "yellow", "paused": "yellow"}
 
 
@@ -38,7 +40,15 @@ def print_facts(facts: Mapping[str, Any], *, as_json: bool) -> None:
     table = Table.grid(Column(style="bold", no_wrap=True), Column(overflow="fold"), padding=(0, 2))
     for name, fact in facts.items():
         table.add_row(*plain(name, ", ".join(map(str, fact)) if isinstance(fact, list | tuple) else fact))
-    Console().print(table)
+    console().print(table)
+
+
+def console() -> Console:
+    """Where tables are printed: as wide as the terminal or COLUMNS says; else as they need, so nothing folds."""
+    found = Console()
+    if not (found.is_terminal or os.environ.get("COLUMNS")):
+        found.width = UNBOUND
+    return found
 
 
 def plain(*cells: Any) -> list[Text]:
@@ -49,7 +59,7 @@ def plain(*cells: Any) -> list[Text]:
 def more(after: int | None) -> None:
     """Say how to go on, if there may be more."""
     if after is not None:
-        Console().print(f"[dim]there may be more: --after {after}[/]")
+        console().print(f"[dim]there may be more: --after {after}[/]")
 
 
 def status_view(statuses: Sequence[ProjectionStatus]) -> Group:
@@ -127,10 +137,10 @@ def told_stream(row: StreamRow) -> dict[str, Any]:
 
 def streams_table(rows: Sequence[StreamRow]) -> Table:
     """A row a stream."""
-    table = Table(Column("stream", overflow="fold"), "category")
+    table = Table(Column("stream", overflow="fold"), Column("category", overflow="fold"))
     for title in ("version", "began at", "ends at"):
-        table.add_column(title, justify="right")
-    table.add_column("last event", no_wrap=True)
+        table.add_column(title, justify="right", overflow="fold")
+    table.add_column("last event", overflow="fold")
     for row in rows:
         numbers = (row.version, row.began, row.position)
         cells = (row.stream, row.category, *(f"{number:,}" for number in numbers), _at(row.recorded_at))
@@ -165,8 +175,8 @@ def print_event(event: StoredEvent) -> None:
         as_json=False,
     )
     for name, value in (("payload", event.payload), ("metadata", event.metadata)):
-        Console().print(Text(name, style="bold"))
-        Console().print(JSON(value.decode()))
+        console().print(Text(name, style="bold"))
+        console().print(JSON(value.decode()))
 
 
 def event_line(event: StoredEvent) -> str:

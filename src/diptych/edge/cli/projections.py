@@ -1,23 +1,25 @@
 """`diptych projections`: repair, rebuild and check read models, beside whatever processes keep them in step."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from diptych.edge.cli.moving import progress_bar
 from diptych.edge.cli.options import LOG_URL, READ_URL, App, Json, Log, Read, application, duration
-from diptych.edge.cli.printing import plain, print_facts, print_json, print_lines
-from diptych.edge.cli.status import looking
+from diptych.edge.cli.printing import console, plain, print_facts, print_json, print_lines
+from diptych.edge.cli.status import declared, looking
+from diptych.errors import BadDatabase, Unavailable
 from diptych.event import event_type
 from diptych.read.acts import Act
 from diptych.read.checkpoint import Generation
 from diptych.read.progress import Progress
 from diptych.read.projection import AnyProjection, TableProjection, TwoRoundProjection
+from diptych.read.status import ProjectionStatus
 from diptych.read.switch import KEEP_S
 from diptych.read.synchronizer import ReadModelSynchronizer
 from diptych.read.verify import FIRST, Verification
@@ -31,16 +33,21 @@ Key = Annotated[str | None, typer.Option(help="What is parked under this key, in
 
 
 @projections.command("list")
-def list_(app: App, json: Json = False) -> None:
-    """List the application's projections and what they handle."""
-    found = [_told(each) for each in application(app).projections]
+def list_(app: App, log: Log = LOG_URL, read: Read = READ_URL, json: Json = False) -> None:
+    """List the application's projections, what they handle, and their states where the databases can be reached."""
+    found = application(app)
+    try:
+        statuses = asyncio.run(declared(found, log, read))
+        why_not = None
+    except (BadDatabase, Unavailable) as error:
+        statuses, why_not = (), error
+    listed = [{**_told(each), "state": _state(each, statuses)} for each in found.projections]
     if json:
-        print_lines(found)
-        return
-    table = Table("projection", "version", "kind", "handles")
-    for each in found:
-        table.add_row(*plain(each["name"], each["version"], each["kind"], ", ".join(each["handles"])))
-    Console().print(table)
+        print_lines(listed)
+    else:
+        console().print(_listed(listed))
+    if why_not is not None:
+        Console(stderr=True).print(f"no states are told: {why_not}", markup=False, soft_wrap=True)
 
 
 @projections.command("pause")
@@ -96,7 +103,7 @@ def acts(app: App, log: Log = LOG_URL, read: Read = READ_URL, json: Json = False
     if json:
         print_lines(found)
     else:
-        Console().print(_acts_table(found))
+        console().print(_acts_table(found))
 
 
 @projections.command("rebuild")
@@ -183,7 +190,7 @@ def _done(name: str, what: str, *, json: bool) -> None:
     if json:
         print_json({"projection": name, "told": what})
     else:
-        Console().print(f"{name} {what}", markup=False)
+        console().print(f"{name} {what}", markup=False)
 
 
 def _rebuilt(built: Generation, back: Generation | None, *, is_first: bool) -> str:
@@ -209,8 +216,24 @@ def _told(projection: AnyProjection) -> dict[str, Any]:
     return {"name": projection.name, "version": projection.version, "kind": kind, "handles": sorted(handles)}
 
 
+def _state(projection: AnyProjection, statuses: Sequence[ProjectionStatus]) -> str | None:
+    """The state of what is served, or else of what is built; several where its partitions are in several."""
+    mine = [each for each in statuses if each.name == projection.name]
+    served = [each for each in mine if each.served]
+    return ", ".join(dict.fromkeys(each.state for each in served or mine)) or None
+
+
+def _listed(projections: Sequence[Mapping[str, Any]]) -> Table:
+    table = Table(*(Column(title, overflow="fold") for title in ("projection", "version", "state", "kind", "handles")))
+    for each in projections:
+        state = each["state"] or "?"
+        table.add_row(*plain(each["name"], each["version"], state, each["kind"], ", ".join(each["handles"])))
+    return table
+
+
 def _acts_table(found: Sequence[Act]) -> Table:
-    table = Table("at", "projection", "act", "key", "position", "reason", "by")
+    titles = ("projection", "act", "key", "position", "reason", "by")
+    table = Table(Column("at", no_wrap=True), *(Column(title, overflow="fold") for title in titles))
     for each in found:
         at = each.at.replace(tzinfo=None).isoformat(" ", "seconds")
         where = ("" if value is None else value for value in (each.key, each.position, each.reason))

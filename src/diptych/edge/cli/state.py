@@ -7,12 +7,11 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.table import Column, Table
 
 from diptych.app import Diptych
 from diptych.edge.cli.options import LOG_URL, App, Json, Log, application, must_be_there, place
-from diptych.edge.cli.printing import instant, plain, print_facts, print_json
+from diptych.edge.cli.printing import console, instant, plain, print_facts, print_json
 from diptych.errors import Misuse, NoProjection, NotFound
 from diptych.log import EventStore, open_store
 from diptych.past import At, changes
@@ -139,4 +138,4 @@ def _print_changes(found: Mapping[str, tuple[Any, Any]], places: tuple[str, str]
     table = Table(Column("", no_wrap=True), *(Column(f"at {each}", overflow="fold") for each in places))
     for name, (before, after) in found.items():
         table.add_row(*plain(name, _told(before), _told(after)))
-    Console().print(table if found else "nothing differs")
+    console().print(table if found else "nothing differs")

@@ -6,12 +6,11 @@ from contextlib import asynccontextmanager, nullcontext
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.live import Live
 
 from diptych.app import Diptych
 from diptych.edge.cli.options import LOG_URL, READ_URL, App, Json, Log, Read, application, must_be_there
-from diptych.edge.cli.printing import print_lines, status_view
+from diptych.edge.cli.printing import console, print_lines, status_view
 from diptych.log import open_store
 from diptych.read.absent import NONE, without_log
 from diptych.read.database import open_read_db
@@ -31,11 +30,11 @@ def status(
 ) -> None:
     """Tell how each projection is doing; the exit code is 1 if one stands still, or has events to go and no owner."""
     found = application(app)
-    statuses = asyncio.run(_watched(found, log, read) if watch and not json else _status(found, log, read))
+    statuses = asyncio.run(_watched(found, log, read) if watch and not json else declared(found, log, read))
     if json:
         print_lines(statuses)
     else:
-        Console().print(status_view(statuses))
+        console().print(status_view(statuses))
     raise typer.Exit(1 if _wrong(statuses) else 0)
 
 
@@ -51,7 +50,8 @@ def _wrong(statuses: Sequence[ProjectionStatus]) -> bool:
     )
 
 
-async def _status(app: Diptych, log: str, read: str) -> Sequence[ProjectionStatus]:
+async def declared(app: Diptych, log: str, read: str) -> Sequence[ProjectionStatus]:
+    """How its projections are doing, those included that are not built yet."""
     async with looking(app, log, read) as synchronizer:
         return await synchronizer.status(declared=True)
 
@@ -60,7 +60,7 @@ async def _watched(app: Diptych, log: str, read: str) -> Sequence[ProjectionStat
     """Until it is interrupted."""
     async with looking(app, log, read) as synchronizer:
         statuses = await synchronizer.status(declared=True)
-        with Live(status_view(statuses), console=Console(), transient=True) as live:
+        with Live(status_view(statuses), console=console(), transient=True) as live:
             try:
                 while True:
                     await asyncio.sleep(WATCH_S)

@@ -5,10 +5,9 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from diptych.edge.cli.options import LOG_URL, Json, Log, looking_at
-from diptych.edge.cli.printing import events_table, more, print_lines, streams_table, told_event, told_stream
+from diptych.edge.cli.printing import console, events_table, more, print_lines, streams_table, told_event, told_stream
 from diptych.errors import NotFound
 from diptych.store.port import StoredEvent, StreamRow
 
@@ -30,7 +29,7 @@ def list_(
     if json:
         print_lines(map(told_stream, found))
     else:
-        Console().print(streams_table(found))
+        console().print(streams_table(found))
         more(found[-1].began if len(found) == limit else None)
 
 
@@ -47,7 +46,7 @@ def show(
     if json:
         print_lines(map(told_event, found))
     else:
-        Console().print(events_table(found))
+        console().print(events_table(found))
         more(found[-1].version if len(found) == limit else None)
 
 
