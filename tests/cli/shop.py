@@ -3,10 +3,12 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
-from diptych import Diptych, Event, Key, RecordedEvent, TableProjection
+from diptych import Diptych, Event, Key, Park, RecordedEvent, Stop, TableProjection
 
 MENDED = "SHOP_MENDED"
+PARKS = "SHOP_PARKS"
 
 
 class Counted(Event):
@@ -22,6 +24,8 @@ class StockRow:
 
 class Stock(TableProjection[StockRow, Counted]):
     """What there is of each product."""
+
+    on_failure: ClassVar[Stop | Park] = Park() if PARKS in os.environ else Stop()
 
     def evolve(self, row: StockRow | None, event: RecordedEvent[Counted]) -> StockRow | None:
         if event.data.count < 0 and not Path(os.environ[MENDED]).exists():

@@ -44,13 +44,15 @@ def worker(urls: list[str]) -> Iterator[None]:
         process.communicate()
 
 
-def count(urls: list[str], *counts: int) -> int:
-    """Count lamps; the last position."""
+def count(urls: list[str], *counts: int, product: str = "lamp") -> int:
+    """Count a product; the last position."""
 
     async def append() -> int:
         async with open_store(urls[1], shop.app.events) as event_store:
-            events = [Counted(product="lamp", count=number) for number in counts]
-            return (await event_store.append_events(stream_id="Lamp", stream_type="Shop", events=events)).position
+            events = [Counted(product=product, count=number) for number in counts]
+            return (
+                await event_store.append_events(stream_id=product.capitalize(), stream_type="Shop", events=events)
+            ).position
 
     return asyncio.run(append())
 
@@ -151,6 +153,33 @@ def test_what_can_not_be_mended_is_skipped_for_a_reason_that_is_kept(urls: list[
         "miscounted [42]",
     )
     assert "miscounted" in told("projections", "acts", *SHOP, *urls)
+
+
+def test_all_that_is_parked_is_tried_again_and_recorded_with_its_whole_keys(
+    urls: list[str], mended: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(shop.PARKS, "yes")
+    told("init", *SHOP, *urls)
+    long = "lantern" * 20
+    with worker(urls):
+        reaches(urls, max(count(urls, -1), count(urls, -2, product=long)), "stock", "tally")
+        assert [each["key"] for each in status(urls, "stock")["parked"]] == ["lamp", long]
+        both = told("projections", "retry", "stock", "--all", "--key", "lamp", *SHOP, *urls, code=2)
+        assert "--all is every key" in " ".join(both.replace("│", " ").split())
+
+        mended.touch()
+        told("projections", "retry", "stock", "--all", *SHOP, *urls)
+        eventually(lambda: not status(urls, "stock")["parked"], "it stays parked")
+
+    assert sorted(stock(urls)) == [("lamp", -1), (long, -2)]
+    assert [(each["act"], each["key"]) for each in lines("projections", "acts", *SHOP, *urls)] == [
+        ("retry", long),
+        ("retry", "lamp"),
+    ]
+    assert f" {long} " in told("projections", "acts", *SHOP, *urls)
+    nothing = refused("projections", "retry", "stock", "--all", *SHOP, *urls)
+    assert isinstance(nothing, NotFound)
+    assert str(nothing) == "projection 'stock' has nothing parked: see its status"
 
 
 def test_a_projection_is_paused_and_goes_on(urls: list[str]) -> None:

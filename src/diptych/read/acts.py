@@ -7,6 +7,7 @@ transaction. So it works from any process; the owner sees it when it looks next.
 
 import os
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from getpass import getuser
@@ -119,9 +120,24 @@ async def retry_key(read_db: ReadDatabase, target: Target, key: str) -> None:
         NotFound: Nothing is parked under it.
     """
     async with read_db.begin() as connection:
-        for held, first in await _queues(connection, target, key):
-            await parked.want(connection, held, key)
-            await _record(connection, target, "retry", key=key, position=first.position)
+        queues = await _queues(connection, target, key)
+        if not queues:
+            raise NotFound("parked key", key)
+        await _want(connection, target, queues)
+
+
+async def retry_every_key(read_db: ReadDatabase, target: Target) -> None:
+    """
+    Apply all events that are parked, those of each key in order.
+
+    Raises:
+        NotFound: Nothing is parked.
+    """
+    async with read_db.begin() as connection:
+        queues = await _queues(connection, target)
+        if not queues:
+            raise NotFound("projection", target.projection, "has nothing parked: see its status")
+        await _want(connection, target, queues)
 
 
 async def skip_key(read_db: ReadDatabase, target: Target, key: str, reason: str) -> tuple[Skipped, ...]:
@@ -135,6 +151,8 @@ async def skip_key(read_db: ReadDatabase, target: Target, key: str, reason: str)
     _check_reason(reason)
     async with read_db.begin() as connection:
         queues = await _queues(connection, target, key)
+        if not queues:
+            raise NotFound("parked key", key)
         for held, first in queues:
             await parked.remove(connection, held, [first.position])
             await parked.want(connection, held, key)
@@ -170,16 +188,24 @@ def _check_reason(reason: str) -> None:
         raise Misuse("an event is skipped for a reason, and this one is blank: say why, for who finds it missing later")
 
 
-async def _queues(connection: AsyncConnection, target: Target, key: str) -> list[tuple[Checkpoint, Parked]]:
-    """The shares where events are parked under a key, each held, and the first event there."""
-    first: dict[checkpoint.Share, Parked] = {}
+async def _queues(
+    connection: AsyncConnection, target: Target, key: str | None = None
+) -> list[tuple[Checkpoint, Parked]]:
+    """The shares where events are parked under a key, or under any, each held, and the first event of the key there."""
+    first: dict[tuple[checkpoint.Share, str], Parked] = {}
     for each in await parked.all_of(connection):
-        if target.is_of(each) and each.key == key:
-            first.setdefault(each.share, each)
-    held = [await checkpoint.hold(connection, share.of, partition=share.partition) for share in first]
-    if not first:
-        raise NotFound("parked key", key)
-    return [(each, first[each.share]) for each in held if each is not None]
+        if target.is_of(each) and key in (None, each.key):
+            first.setdefault((each.share, each.key), each)
+    shares = dict.fromkeys(share for share, _ in first)
+    held = {share: await checkpoint.hold(connection, share.of, partition=share.partition) for share in shares}
+    queues = [(held[share], each) for (share, _), each in first.items()]
+    return [(there, each) for there, each in queues if there is not None]
+
+
+async def _want(connection: AsyncConnection, target: Target, queues: Sequence[tuple[Checkpoint, Parked]]) -> None:
+    for held, first in queues:
+        await parked.want(connection, held, first.key)
+        await _record(connection, target, "retry", key=first.key, position=first.position)
 
 
 async def _record(

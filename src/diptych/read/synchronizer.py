@@ -8,7 +8,7 @@ ends, all catch up by themselves (P10).
 import asyncio
 from collections.abc import Callable, Iterable
 
-from diptych.errors import BadProjection, NoProjection
+from diptych.errors import BadProjection, Misuse, NoProjection
 from diptych.log import EventStore
 from diptych.read import acts, checkpoint
 from diptych.read.absent import is_absent
@@ -264,17 +264,28 @@ class ReadModelSynchronizer:
         await acts.resume(self._read_db, self._target(name, by))
         self._worker.look_now()
 
-    async def retry(self, name: str, key: str | None = None, *, by: str | None = None) -> None:
+    async def retry(self, name: str, key: str | None = None, *, every_key: bool = False, by: str | None = None) -> None:
         """
-        Try again what a projection stopped at, or what is parked under one of its keys.
+        Try again what a projection stopped at, or what is parked under one of its keys or under all of them.
+
+        Args:
+            every_key: All that is parked; it is recorded as an act a key.
 
         Raises:
             NoProjection: There is none of that name here.
             NotStopped: It did not stop.
-            NotFound: Nothing is parked under *key*.
+            NotFound: Nothing is parked under *key*, or under any.
+            Misuse: *key* and *every_key*.
         """
         target = self._target(name, by)
-        await (acts.retry(self._read_db, target) if key is None else acts.retry_key(self._read_db, target, key))
+        if every_key and key is not None:
+            raise Misuse("what is parked is retried under a key or every_key, not both: leave one out")
+        if every_key:
+            await acts.retry_every_key(self._read_db, target)
+        elif key is not None:
+            await acts.retry_key(self._read_db, target, key)
+        else:
+            await acts.retry(self._read_db, target)
         self._worker.look_now()
 
     async def skip(

@@ -66,10 +66,19 @@ def resume(name: Name, app: App, log: Log = LOG_URL, read: Read = READ_URL, json
 
 @projections.command("retry")
 def retry(
-    name: Name, app: App, log: Log = LOG_URL, read: Read = READ_URL, *, key: Key = None, json: Json = False
+    name: Name,
+    app: App,
+    log: Log = LOG_URL,
+    read: Read = READ_URL,
+    *,
+    key: Key = None,
+    all: Annotated[bool, typer.Option("--all", help="All that is parked, under whichever key.")] = False,
+    json: Json = False,
 ) -> None:
-    """Try again what a projection stopped at, or what is parked under a key."""
-    _ordered(app, log, read, lambda synchronizer: synchronizer.retry(name, key))
+    """Try again what a projection stopped at, or what is parked under a key or under all of them."""
+    if all and key is not None:
+        raise typer.BadParameter("--all is every key: leave out --key, or --all")
+    _ordered(app, log, read, lambda synchronizer: synchronizer.retry(name, key, every_key=all))
     _done(name, "tries again: diptych status tells what comes of it", json=json)
 
 

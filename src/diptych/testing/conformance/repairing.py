@@ -142,6 +142,35 @@ class Parking(ReadDatabaseCase):
         assert (row.position, row.error) == (last - 1, "RuntimeError: a bug in evolve")
         assert row.position > guilty
 
+    async def test_all_that_is_parked_is_retried_each_key_by_itself_and_recorded_one_a_key(
+        self, event_store: EventStore, read_db: ReadDatabase
+    ) -> None:
+        patient = Patient()
+        patient.broken_at = BROKEN
+        system = System(event_store, read_db, patient)
+        await system.append(*(Opened(account=account, owner="ann") for account in "abc"))
+        second = await system.append(*(Paid(account=account, amount=BROKEN) for account in "ab"))
+        last = await system.append(Paid(account="c", amount=BROKEN + 1), Paid(account="a", amount=BROKEN + 1))
+        async with system.running():
+            await system.synchronizer.wait_for("patient", last, timeout=30)
+            assert [row.key for row in await all_parked(read_db)] == ["a", "b", "a"]
+            patient.broken_at = BROKEN + 1
+            await system.synchronizer.retry("patient", every_key=True, by="ann")
+            await until(lambda: failed_again(read_db))
+
+            assert [(row.key, row.position) for row in await all_parked(read_db)] == [("a", last)]
+            assert (await balance(system, "a"), await balance(system, "b")) == (BROKEN, BROKEN)
+            acts = [(act.act, act.key, act.position, act.by) for act in await system.synchronizer.acts()]
+            assert sorted(acts, key=str) == [("retry", "a", second - 1, "ann"), ("retry", "b", second, "ann")]
+
+            patient.broken_at = None
+            await system.synchronizer.retry("patient", every_key=True)
+            await until(lambda: nothing_is_parked(read_db))
+            with pytest.raises(NotFound, match="projection 'patient' has nothing parked"):
+                await system.synchronizer.retry("patient", every_key=True)
+            with pytest.raises(Misuse, match="a key or every_key, not both"):
+                await system.synchronizer.retry("patient", "a", every_key=True)
+
     async def test_a_free_form_projection_parks_a_stream_and_what_it_wrote_is_undone(
         self, event_store: EventStore, read_db: ReadDatabase
     ) -> None:
