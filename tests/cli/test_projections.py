@@ -251,7 +251,26 @@ def test_an_event_that_was_skipped_and_fails_still_is_named_in_one_line(
     assert (found.returncode, len(found.stderr.splitlines())) == (1, 1), found.stderr
     where = f"EventFailed: projection 'stock' fails at event 'Counted' at position {poison}: ValueError: -1 of lamp"
     assert found.stderr.startswith(where)
+    assert f"a likely reason: the event at position {poison} was skipped by " in found.stderr
+    assert found.stderr.endswith(" UTC: miscounted\n")
     assert stock(urls) == [("lamp", 4)]
+
+
+def test_a_row_that_lacks_a_skipped_event_is_told_with_who_skipped_it_and_why(urls: list[str], mended: Path) -> None:
+    told("init", *SHOP, *urls)
+    with worker(urls):
+        poison = count(urls, 1, -1)
+        is_in(urls, "stock", "faulted")
+        told("projections", "skip", "stock", "--reason", "miscounted", *SHOP, *urls)
+        reaches(urls, poison, "stock")
+    mended.touch()
+
+    (found,) = lines("projections", "verify", "stock", *SHOP, *urls, code=1)
+
+    assert [(act["position"], act["reason"]) for act in found["skipped"]] == [(poison, "miscounted")]
+    shown = told("projections", "verify", "stock", *SHOP, *urls, code=1)
+    assert f"the event at position {poison} was skipped by {found['skipped'][0]['by']}, " in shown
+    assert "UTC: miscounted" in shown
 
 
 def test_there_is_nothing_to_cancel_or_to_retry(urls: list[str]) -> None:

@@ -7,21 +7,24 @@ transaction. So it works from any process; the owner sees it when it looks next.
 
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from getpass import getuser
 
+from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from diptych.codec import EPOCH
-from diptych.errors import Misuse, NotFound, NotStopped
+from diptych.errors import EventFailed, Misuse, NotFound, NotStopped
 from diptych.read import checkpoint, parked, sql
 from diptych.read.checkpoint import Checkpoint
 from diptych.read.database import ReadDatabase
 from diptych.read.parked import Parked
 
 MOST = 100
+_DONE = {"pause": "paused", "resume": "resumed", "retry": "retried", "skip": "skipped"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,12 @@ class Act:
     position: int | None
     reason: str | None
     by: str
+
+    def __str__(self) -> str:
+        where = self.projection if self.position is None else f"the event at position {self.position}"
+        key = "" if self.key is None else f" under {self.key!r}"
+        reason = "" if self.reason is None else f": {' '.join(self.reason.split())}"
+        return f"{where}{key} was {_DONE.get(self.act, self.act)} by {self.by}, {self.at:%Y-%m-%d %H:%M:%S} UTC{reason}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +172,35 @@ async def skip_key(read_db: ReadDatabase, target: Target, key: str, reason: str)
 async def acts(read_db: ReadDatabase, most: int = MOST) -> list[Act]:
     """What was ordered by hand, the latest first."""
     async with read_db.snapshot() as connection:
-        found = list(await sql.rows(connection, "act_all", {"most": most}))
-    return [Act(**{**row, "at": EPOCH + timedelta(microseconds=row["at"])}) for row in found]
+        return [_act(row) for row in await sql.rows(connection, "act_all", {"most": most})]
+
+
+async def skips(read_db: ReadDatabase, projection: str, most: int = MOST) -> list[Act]:
+    """Which events of any version of a projection were skipped by hand, the latest first."""
+    async with read_db.snapshot() as connection:
+        found = await sql.rows(connection, "act_skips", {"projection": projection, "most": most})
+        return [_act(row) for row in found]
+
+
+@asynccontextmanager
+async def naming_skips(read_db: ReadDatabase) -> AsyncIterator[None]:
+    """Have an `EventFailed` say, in a note, that its event was skipped by hand, if it was."""
+    try:
+        yield
+    except EventFailed as failed:
+        for act in await skips(read_db, failed.projection):
+            if act.position == failed.position:
+                failed.add_note(likely(act))
+        raise
+
+
+def likely(act: Act) -> str:
+    """That something is so because of an act."""
+    return f"a likely reason: {act}"
+
+
+def _act(row: RowMapping) -> Act:
+    return Act(**{**row, "at": EPOCH + timedelta(microseconds=row["at"])})
 
 
 async def _set_paused(connection: AsyncConnection, target: Target, *, paused: int) -> None:

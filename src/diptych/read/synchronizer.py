@@ -146,16 +146,17 @@ class ReadModelSynchronizer:
             begun = await begin_anew(self._event_store, self._read_db, projection)
             self._worker.look_now()
             return begun
-        built = await rebuild(
-            self._event_store,
-            self._read_db,
-            projection,
-            self.watcher,
-            keep_s=keep_s,
-            before_switch=before_switch,
-            progress=progress,
-            feed=self._feed,
-        )
+        async with acts.naming_skips(self._read_db):
+            built = await rebuild(
+                self._event_store,
+                self._read_db,
+                projection,
+                self.watcher,
+                keep_s=keep_s,
+                before_switch=before_switch,
+                progress=progress,
+                feed=self._feed,
+            )
         await self._switched(projection)
         return built
 

@@ -11,7 +11,7 @@ import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Column, MetaData, Table
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from diptych.errors import BadProjection, LogRewound, NotServed, Unavailable
 from diptych.log import EventStore
 from diptych.read import checkpoint
+from diptych.read.acts import Act, likely, naming_skips, skips
 from diptych.read.build import Build
 from diptych.read.checkpoint import Checkpoint, FencedOut, Generation, Plan, new_owner
 from diptych.read.comparison import Difference, Side, differences
@@ -46,6 +47,8 @@ class Verification:
         extra: How many are there that the log doesn't fold to.
         different: How many have another value in some column.
         first: The first of them, table by table in the order of their keys, with both values.
+        skipped: Where a row differs, which events were skipped by hand up to the position: a likely reason, unless
+            it was rebuilt since.
     """
 
     of: Generation
@@ -55,6 +58,7 @@ class Verification:
     extra: int
     different: int
     first: Sequence[Difference]
+    skipped: Sequence[Act] = ()
 
     @property
     def ok(self) -> bool:
@@ -66,7 +70,7 @@ class Verification:
         if self.ok:
             return f"{what}, each as the log folds to it"
         found = f"{what}, {self.missing} missing, {self.extra} extra, {self.different} different"
-        return "; ".join([found, *map(str, self.first)])
+        return "; ".join([found, *map(str, self.first), *map(likely, self.skipped)])
 
 
 async def verify(
@@ -86,7 +90,7 @@ async def verify(
         Unreadable: An event can't be read.
     """
     try:
-        async with _shadow(event_store, read_db, projection, watcher) as built:
+        async with naming_skips(read_db), _shadow(event_store, read_db, projection, watcher) as built:
             return await compare_with_served(event_store, read_db, built, version=projection.version, first=first)
     except FencedOut:
         raise Unavailable(f"projection {projection.name!r} was rebuilt meanwhile: verify it again") from None
@@ -119,7 +123,15 @@ async def compare_with_served(
                 (name, Side(connection, there, columns), Side(other, table, columns))
                 for name, there, table, columns in _alike(built.projector, found.of, plan)
             ]
-            return await _compared(found, sides, first)
+            compared = await _compared(found, sides, first)
+    return compared if compared.ok else replace(compared, skipped=await _skipped(read_db, compared))
+
+
+async def _skipped(read_db: ReadDatabase, found: Verification) -> tuple[Act, ...]:
+    """Which events had no effect on what was compared, by an order."""
+    of = found.of
+    skipped = await skips(read_db, of.projection)
+    return tuple(each for each in skipped if each.version == of.version and (each.position or 0) <= found.position)
 
 
 async def served_to_compare(read_db: ReadDatabase, of: Generation) -> Checkpoint | None:

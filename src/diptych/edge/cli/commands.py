@@ -42,4 +42,4 @@ def run() -> None:
     try:
         cli()
     except DiptychError as error:
-        sys.exit(f"{type(error).__name__}: {error}")
+        sys.exit("; ".join([f"{type(error).__name__}: {error}", *getattr(error, "__notes__", ())]))

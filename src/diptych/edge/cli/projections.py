@@ -179,7 +179,11 @@ def verify(
     """Hold what is served against a fold over the log, while it goes on; the exit code is 1 if a row differs."""
     with progress_bar(f"verifying {name}"):
         found = _ordered(app, log, read, lambda synchronizer: synchronizer.verify(name, first=first))
-    print_facts(_verified(found), as_json=json)
+    if json:
+        print_json({**_verified(found), "skipped": found.skipped})
+    else:
+        skipped = {"a likely reason": [*map(str, found.skipped)]} if found.skipped else {}
+        print_facts(_verified(found) | skipped, as_json=False)
     raise typer.Exit(0 if found.ok else 1)
 
 

@@ -15,6 +15,7 @@ from diptych.read.checkpoint import Generation
 from diptych.read.database import ReadDatabase
 from diptych.read.verify import Verification
 from diptych.testing.conformance.accounts import Accounts, Closed, Journal, Opened, Owners, Paid, System
+from diptych.testing.conformance.case import until
 from diptych.testing.conformance.read_case import ReadDatabaseCase
 from diptych.testing.conformance.rebuilding import half_a_rebuild, let_the_owner_die, tables
 
@@ -121,6 +122,37 @@ class Verifying(ReadDatabaseCase):
         assert found.ok
         async with read_db.snapshot() as connection:
             assert [each.of.generation for each in await checkpoint.all_of(connection)] == [1]
+
+    async def test_an_event_that_was_skipped_is_named_as_a_likely_reason_with_who_skipped_it_and_why(
+        self, event_store: EventStore, read_db: ReadDatabase
+    ) -> None:
+        broken = Accounts()
+        system = System(event_store, read_db, broken)
+        await system.append(Opened(account="a", owner="ann"), Paid(account="a", amount=1))
+        async with system.running():
+            broken.broken_at = 7
+            guilty = await system.append(Paid(account="a", amount=7))
+            await until(lambda: system.is_in("faulted"))
+            await system.synchronizer.skip("accounts", "booked\ntwice", by="ann")
+            await system.reached("accounts", await system.append(Paid(account="a", amount=2)))
+            named = f"a likely reason: the event at position {guilty} was skipped by ann, "
+
+            with pytest.raises(EventFailed) as verified:
+                await system.synchronizer.verify("accounts")
+            with pytest.raises(EventFailed) as rebuilt:
+                await system.synchronizer.rebuild_projection("accounts")
+            broken.broken_at = None
+            found = await system.synchronizer.verify("accounts")
+
+            for [note] in (verified.value.__notes__, rebuilt.value.__notes__):
+                assert note.startswith(named)
+            assert [(act.position, act.reason, act.by) for act in found.skipped] == [(guilty, "booked\ntwice", "ann")]
+            assert kinds(found) == (0, 0, 1)
+            assert named in str(found)
+            assert str(found).endswith(" UTC: booked twice")
+
+            await system.synchronizer.rebuild_projection("accounts")
+            assert (await system.synchronizer.verify("accounts")).skipped == ()
 
     async def test_what_is_not_served_can_not_be_verified(self, event_store: EventStore, read_db: ReadDatabase) -> None:
         system = System(event_store, read_db, Accounts)
