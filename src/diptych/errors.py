@@ -28,7 +28,7 @@ Every error that Diptych raises, under one tree.
     ├── Unreadable          a stored event that this code can't turn into a value
     │   └── NewerSchema         it was written by newer code
     └── Misuse              the program is wrong; no retry will help
-        ├── BadMessage, BadProjection, BadCatalogue, BadDatabase, BadFile, SchemaChanged
+        ├── BadMessage, BadProjection, TooSlow, BadCatalogue, BadDatabase, BadFile, SchemaChanged
         └── NoHandler, HandlerExists, BadHandler, MissingDependencies, NoProjection, QueryInCommand, TwoLogs
 
 A rule of the application is a subclass of `Refused`. Facts are attributes: nobody has to parse a message.
@@ -289,6 +289,17 @@ class BadMessage(Misuse):
 
 class BadProjection(Misuse):
     """A projection whose declaration doesn't hold together."""
+
+
+class TooSlow(Misuse):
+    """One event took a projection so long that the server gave its transaction up."""
+
+    def __init__(self, took_s: float, longest_s: float) -> None:
+        super().__init__(
+            f"it took {took_s:.1f} s, and the server ends a transaction that lasts or is silent for {longest_s:g} s, "
+            "so that a worker that was lost locks nothing: do less for an event, or do it in a Reaction"
+        )
+        self.took_s: float = took_s
 
 
 class BadCatalogue(Misuse):

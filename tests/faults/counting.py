@@ -23,7 +23,7 @@ from tests.faults.waiting import DEADLINE_S
 from tests.serving import ROOT, environment
 
 from diptych import EventStore, ReadDatabase, ReadModelSynchronizer, open_read_db, open_store
-from diptych.read import checkpoint, runner
+from diptych.read import checkpoint, pace
 from diptych.read.projection import checked
 from diptych.read.status import ProjectionStatus, statuses
 from diptych.read.view import Gate, ServedTable, Views
@@ -149,7 +149,7 @@ async def until(condition: Callable[[], Awaitable[bool]], otherwise: str, *, dea
 
 async def work(log: str, read: str, batch: int, host: str) -> None:
     """Keep both projections in step for ever."""
-    runner.BATCH_EVENTS = batch
+    pace.BATCH_EVENTS = batch
     if host:
         checkpoint.here = lambda: host  # type: ignore[assignment]
     async with open_store(log, [Tallied]) as event_store, open_read_db(read) as read_db:

@@ -10,7 +10,7 @@ import sys
 from tests.faults.tallies import Tallied, Tallies
 
 from diptych import ReadModelSynchronizer, open_read_db, open_store
-from diptych.read import build
+from diptych.read import pace
 
 
 async def rebuild(log: str, read: str) -> None:
@@ -24,5 +24,5 @@ async def rebuild(log: str, read: str) -> None:
 
 
 if __name__ == "__main__":
-    build.BATCH_EVENTS = int(sys.argv[3])  # type: ignore[attr-defined]  # it is imported there
+    pace.BATCH_EVENTS = int(sys.argv[3])
     asyncio.run(rebuild(sys.argv[1], sys.argv[2]))

@@ -95,7 +95,7 @@ MUTANTS = [
         "a failing batch is halved",
         "P9",
         f"{READ}/runner.py",
-        "self._limit = len(page.events) // 2\n            return",
+        "self._pace.failed(page)\n            return",
         "pass",
         READ_DATABASES,
         "failing_event_stops_only",

@@ -18,9 +18,10 @@ from diptych.read.checkpoint import LEASE_S, Checkpoint, FencedOut, Generation, 
 from diptych.read.database import ReadDatabase
 from diptych.read.feed import Feed
 from diptych.read.follower import Follower, told
+from diptych.read.pace import Pace
 from diptych.read.projection import AnyProjection
 from diptych.read.projector import Projector
-from diptych.read.runner import BATCH_EVENTS, back_off_s
+from diptych.read.runner import back_off_s
 from diptych.read.wait import Watcher
 from diptych.store.port import Page
 
@@ -140,17 +141,16 @@ class Build:
         await self._keep()
 
     async def _bring(self, part: Follower, through: int | None, moved: Moved) -> None:
-        tries, limit = 0, BATCH_EVENTS
+        tries, pace = 0, Pace()
         while through is None or part.position < through:
             try:
-                page = await part.read(limit)
+                page = await part.read(pace.limit)
                 if page is None:
                     return
                 page = page if through is None else _up_to(page, through)
-                if not await self._is_applied(part, page):
-                    limit = len(page.events) // 2
+                if not await self._is_applied(part, page, pace):
                     continue
-                tries, limit = 0, min(BATCH_EVENTS, limit * 2)
+                tries = 0
             except Unavailable as error:
                 _logger.warning("the build of %s waits, a database is away: %s", self.of.projection, error)
                 await asyncio.sleep(back_off_s(tries))
@@ -163,11 +163,15 @@ class Build:
                 if through is None and part.is_at_head:
                     return
 
-    async def _is_applied(self, part: Follower, page: Page) -> bool:
+    async def _is_applied(self, part: Follower, page: Page, pace: Pace) -> bool:
         """Apply a page, or none of it where one of several events fails: fewer come closer to the guilty one."""
+        pace.begin()
         try:
             await part.apply(page)
-        except (Unavailable, FencedOut, Paused, LogRewound, Unreadable):
+        except Unavailable:
+            pace.away(page)
+            raise
+        except (FencedOut, Paused, LogRewound, Unreadable):
             raise
         except Exception as error:
             match page.events:
@@ -180,7 +184,9 @@ class Build:
                         position=guilty.position,
                         why=shorten(told(error), TOLD),
                     ) from error
+            pace.failed(page)
             return False
+        pace.applied()
         return True
 
     async def _keep(self) -> None:

@@ -25,6 +25,7 @@ from diptych.store.port import LogIdentity
 
 LEASE_S = 5.0
 LEASE_US = int(LEASE_S * 1_000_000)
+SILENCE_S = 4.0  # what a server of its own bears inside a batch: less than a lease
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,7 +270,8 @@ async def fence(connection: AsyncConnection, held: Checkpoint) -> None:
         FencedOut: Another owner took over, or moved the checkpoint.
         Paused: It was paused.
     """
-    parameters = held.parameters(position=held.position, epoch=held.epoch, lease_us=LEASE_US)
+    silence = f"{SILENCE_S * 1000:.0f}ms"
+    parameters = held.parameters(position=held.position, epoch=held.epoch, lease_us=LEASE_US, silence=silence)
     if not await sql.change(connection, "checkpoint_fence", parameters):
         found = await get(connection, held.of, partition=held.partition)
         raise Paused if found and found.paused and found.epoch == held.epoch else FencedOut

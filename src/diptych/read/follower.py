@@ -6,7 +6,8 @@ and skips nothing (P6). Only the owner of the lease can write.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from math import inf
 from time import monotonic
@@ -14,15 +15,16 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from diptych.errors import DiptychError, LogRewound, Unavailable, Unreadable
+from diptych.errors import DiptychError, LogRewound, TooSlow, Unavailable, Unreadable
 from diptych.event import RawEvent, RecordedEvent
 from diptych.log import EventStore
 from diptych.read import checkpoint, parked
 from diptych.read.batch import collector_paused
-from diptych.read.checkpoint import LEASE_S, Checkpoint, Failure, FencedOut, Generation, Paused, Seen
+from diptych.read.checkpoint import Checkpoint, Failure, FencedOut, Generation, Paused, Seen
 from diptych.read.database import ReadDatabase
 from diptych.read.failure import OnFailure, stream_key
 from diptych.read.feed import Feed
+from diptych.read.pace import BATCH_S
 from diptych.read.parking import Parking, positions_of
 from diptych.read.projection import AnyProjection, parking_keys, type_names
 from diptych.read.projector import Projector, projector
@@ -31,7 +33,6 @@ from diptych.store.port import Page, StoredEvent
 
 _logger = logging.getLogger("diptych.projection")
 
-BATCH_S = LEASE_S / 3
 ONE_WRITER_S = 0.2  # where everybody else waits meanwhile
 HEAD_S = 1.0
 PUBLISH_AGAIN_S = 0.2
@@ -147,7 +148,7 @@ class Follower:
         events = self._decoded(page)
         through, event_id = page.through, await self._event_store.id_at(page)
         head = await self._head_beyond(page)
-        async with self._read_db.begin() as connection:
+        async with self._in_batch(page) as connection:
             await checkpoint.fence(connection, held)
             batch = await self._parking.sort(connection, held, events)
             done = await self._applied(connection, batch.applied)
@@ -159,6 +160,20 @@ class Follower:
             if self._is_due(through):
                 await self._publish_in(connection)
         self._moved(through, event_id)
+
+    @asynccontextmanager
+    async def _in_batch(self, page: Page) -> AsyncIterator[AsyncConnection]:
+        """A transaction for a batch; a server that ends it because one event takes so long is not away."""
+        began = inf
+        try:
+            async with self._read_db.begin() as connection:
+                began = monotonic()
+                yield connection
+        except Unavailable as away:
+            took_s = monotonic() - began
+            if len(page.events) == 1 and took_s > checkpoint.SILENCE_S and not self._read_db.one_writer:
+                raise TooSlow(took_s, checkpoint.SILENCE_S) from away
+            raise
 
     async def park(self, page: Page, error: str, tries: int) -> frozenset[str]:
         """

@@ -15,21 +15,20 @@ import logging
 import random
 from collections.abc import Coroutine
 from contextlib import suppress
-from time import monotonic
 from typing import Any
 
-from diptych.errors import DiptychError, LogRewound, NewerSchema, Unavailable, Unreadable
+from diptych.errors import DiptychError, LogRewound, NewerSchema, TooSlow, Unavailable, Unreadable
 from diptych.read.checkpoint import LEASE_S, Failure, FencedOut, Paused
 from diptych.read.failure import Park
-from diptych.read.follower import BATCH_S, Follower, told
+from diptych.read.follower import Follower, told
 from diptych.read.ownership import Turn, Worker
+from diptych.read.pace import Pace
 from diptych.read.parking import Full
 from diptych.read.wait import REWOUND
 from diptych.store.port import Page
 
 _logger = logging.getLogger("diptych.projection")
 
-BATCH_EVENTS = 5_000
 BACK_OFF_S = (0.05, 5.0)
 STATES: dict[type[DiptychError], str] = {NewerSchema: "needs newer code", LogRewound: REWOUND}
 
@@ -41,7 +40,7 @@ class Runner:
         self.follower = follower
         self._worker, self._turn = worker, turn
         self._stop = asyncio.Event()
-        self._limit = BATCH_EVENTS
+        self._pace = Pace()
         self._failures = 0
         self._pauses = 0
         self._other: str | None = None
@@ -118,7 +117,7 @@ class Runner:
 
     async def _follow(self) -> None:
         while not self._stop.is_set() and await self._goes_on():
-            page = await self.follower.read(self._limit)
+            page = await self.follower.read(self._pace.limit)
             if page is None:
                 await self._idle()
                 self._pauses = 0
@@ -161,28 +160,31 @@ class Runner:
         _logger.info("projection %s goes on", self._name)
 
     async def _apply(self, page: Page) -> None:
-        began = monotonic()
+        self._pace.begin()
         try:
             await self.follower.apply(page)
-        except (Unavailable, FencedOut, Paused):
+        except Unavailable:
+            self._pace.away(page)
+            raise
+        except (FencedOut, Paused):
             raise
         except Exception as error:
             await self._failed(page, error)
         else:
             self._failures = self._pauses = 0
-            took_long = monotonic() - began > BATCH_S
-            self._limit = max(1, self._limit // 2) if took_long else min(BATCH_EVENTS, self._limit * 2)
+            self._pace.applied()
 
     async def _failed(self, page: Page, error: Exception) -> None:
         """Nothing of the batch was written: come closer to the guilty event, try it again, or give it up."""
         if len(page.events) > 1:
-            self._limit = len(page.events) // 2
+            self._pace.failed(page)
             return
         self._failures += 1
         policy = self.follower.on_failure
+        tries = policy.tries + isinstance(error, TooSlow)  # this process may have been stopped meanwhile
         if isinstance(error, NewerSchema | Full):
             await self._stand_still(error, page)
-        elif self._failures < policy.tries:
+        elif self._failures < tries:
             await self._back_off()
         elif isinstance(policy, Park) and page.events:
             await self._park(page, error)

@@ -7,7 +7,7 @@ import pytest
 
 from diptych.event import RecordedEvent
 from diptych.log import EventStore
-from diptych.read import runner
+from diptych.read import pace
 from diptych.read.database import ReadDatabase
 from diptych.store.port import Page, StoredEvent
 from diptych.testing.conformance.accounts import Accounts, Journal, Opened, Other, Owners, Paid, System
@@ -20,7 +20,7 @@ class Feeding(ReadDatabaseCase):
     async def test_the_log_is_read_and_decoded_once_for_all_projections_that_catch_up(
         self, event_store: EventStore, read_db: ReadDatabase, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(runner, "BATCH_EVENTS", 40)
+        monkeypatch.setattr(pace, "BATCH_EVENTS", 40)
         accounts = [str(n) for n in range(100)]
         await System(event_store, read_db, Accounts).append(
             *(event for n in accounts for event in (Opened(account=n, owner="ann"), Paid(account=n, amount=1), Other()))

@@ -1,11 +1,11 @@
 -- Keep the lease, and learn whether it is still ours: no row changes once another owns it, nor while paused.
 -- Until the end of the transaction the server bears no longer silence, and no longer batch (from version 17 on), than
--- 4 s, less than a lease: the row is locked meanwhile, and a client that is stopped or cut off must not hold it.
+-- is given, less than a lease: the row is locked meanwhile, and a client that is stopped or cut off must not hold it.
 -- The first statement of every batch. Relies on the primary key.
 WITH limits AS MATERIALIZED (
-    SELECT set_config('idle_in_transaction_session_timeout', '4s', true),
+    SELECT set_config('idle_in_transaction_session_timeout', CAST(:silence AS text), true),
            CASE WHEN current_setting('server_version_num')::integer >= 170000
-                THEN set_config('transaction_timeout', '4s', true) END
+                THEN set_config('transaction_timeout', CAST(:silence AS text), true) END
 )
 UPDATE diptych_checkpoint
 SET lease_until = (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + :lease_us,
