@@ -18,9 +18,9 @@ from diptych.policy import Policy, asking
 from diptych.read.absent import NONE, followed, is_absent, without_log
 from diptych.read.consistency import Answer, ConsistentQueryHandler, ask, check_token, log_of
 from diptych.read.database import ReadDatabase, open_read_db
-from diptych.read.follower import REPAIR
 from diptych.read.live import Live
 from diptych.read.model import ReadModel
+from diptych.read.place import REPAIR
 from diptych.read.projection import AnyProjection, Projection, TableProjection, TwoRoundProjection, checked
 from diptych.read.query import Query, QueryBus
 from diptych.read.reaction import Reaction, maker_of, undecided

@@ -15,7 +15,7 @@ from diptych.log import EventStore, open_store
 from diptych.read import checkpoint
 from diptych.read.database import SCHEMA_VERSION as READ_SCHEMA
 from diptych.read.database import ReadDatabase, open_read_db
-from diptych.read.follower import REPAIR, why_no_place
+from diptych.read.place import REPAIR, why_no_place
 from diptych.read.projection import AnyProjection
 from diptych.read.sqlite import APPLICATION_ID as READ_FILE
 from diptych.read.status import ProjectionStatus

@@ -26,6 +26,7 @@ from diptych.read.failure import OnFailure, stream_key
 from diptych.read.feed import Feed
 from diptych.read.pace import BATCH_S
 from diptych.read.parking import Parking, positions_of
+from diptych.read.place import REPAIR, why_no_place
 from diptych.read.projection import AnyProjection, parking_keys, type_names
 from diptych.read.projector import Projector, projector
 from diptych.read.wait import Watcher
@@ -37,11 +38,7 @@ ONE_WRITER_S = 0.2  # where everybody else waits meanwhile
 HEAD_S = 1.0
 PUBLISH_AGAIN_S = 0.2
 SMOOTHING = 0.3
-
-REPAIR = (
-    "put the log back that it was built from; or, if this one is meant, say so with log_restored "
-    "(log_adopt for a copy) and rebuild the projection"
-)
+MOST_CHARACTERS = 2_000
 
 
 class Follower:
@@ -107,16 +104,21 @@ class Follower:
             LogRewound: The checkpoint is not a place in this log.
         """
         async with self._read_db.begin() as connection:
-            self.held = await checkpoint.claim(connection, self.of, owner, partition=self._partition)
-            if self.held is not None:
-                await self._parking.load(connection, self.held)
+            claimed = await checkpoint.claim(connection, self.of, owner, partition=self._partition)
+            if claimed is not None:
+                await self._parking.load(connection, claimed)
             served = await checkpoint.served(connection, self.of.projection, self.of.version)
-        if self.held is None:
+        if claimed is None:
             return False
-        await self._stand_on_this_log(self.held)
+        self.held = claimed
         # A switch lets whoever owns one of the two claim it anew: until then, this holds.
         self._serves = self._publish and (served is None or served.of == self.of)
-        self._publish_at = await self._event_store.head() if self._serves else None
+        try:
+            await self._stand_on_this_log(claimed)
+            self._publish_at = await self._event_store.head() if self._serves else None
+        except Unavailable:
+            self.held = None  # claimed anew when the log is there: what it is to serve, and when, isn't known yet
+            raise
         return True
 
     async def read(self, limit: int) -> Page | None:
@@ -157,9 +159,8 @@ class Follower:
                 batch, self._is_at_head = batch.up_to(through), False
             await self._parking.queue(connection, held, batch)
             await checkpoint.advance(connection, held, through, event_id, self._seen(page, through, head))
-            if self._is_due(through):
-                await self._publish_in(connection)
-        self._moved(through, event_id)
+            is_published = self._is_due(through) and await self._is_published_in(connection)
+        self._moved(through, event_id, is_published=is_published)
 
     @asynccontextmanager
     async def _in_batch(self, page: Page) -> AsyncIterator[AsyncConnection]:
@@ -193,9 +194,8 @@ class Follower:
             await self._parking.park(connection, held, stored, keys=keys, error=error, tries=tries)
             seen = self._seen(page, page.through, max(self._head, page.through))
             await checkpoint.advance(connection, held, page.through, event_id, seen)
-            if self._is_due(page.through):
-                await self._publish_in(connection)
-        self._moved(page.through, event_id)
+            is_published = self._is_due(page.through) and await self._is_published_in(connection)
+        self._moved(page.through, event_id, is_published=is_published)
         return keys
 
     async def retry_parked(self) -> None:
@@ -205,7 +205,8 @@ class Follower:
             queues = positions_of(held.share, await self._parking.load(connection, held))
         for queue in queues:
             try:
-                await self._unpark(queue, behind=[])
+                if not await self._is_unparked(queue, behind=[]):
+                    await self._want(queue)
             except (Unavailable, FencedOut, Paused):
                 raise
             except Exception:  # noqa: BLE001  # told below; what precedes the guilty one is applied
@@ -216,7 +217,9 @@ class Follower:
     async def _unpark_one_by_one(self, queue: list[int]) -> None:
         for at, position in enumerate(queue):
             try:
-                await self._unpark([position], behind=queue[at + 1 :])
+                if not await self._is_unparked([position], behind=queue[at + 1 :]):
+                    await self._want(queue[at:])
+                    return
             except (Unavailable, FencedOut, Paused):
                 raise
             except Exception as error:
@@ -227,8 +230,17 @@ class Follower:
                     await parked.failed(connection, held, queue[at:], told(error))
                 return
 
-    async def _unpark(self, positions: list[int], *, behind: list[int]) -> None:
-        """Apply parked events that lie at the head of their queue, and park them no more."""
+    async def _want(self, positions: list[int]) -> None:
+        """Have the next look find what is left of a queue that isn't as it was: skipped in part, or fallen apart."""
+        held = self._owned()
+        async with self._read_db.begin() as connection:
+            await checkpoint.fence(connection, held)
+            rows = await self._parking.load(connection, held)
+            for key in {row.key for row in rows if row.position in positions}:
+                await parked.want(connection, held, key)
+
+    async def _is_unparked(self, positions: list[int], *, behind: list[int]) -> bool:
+        """Apply parked events that lie at the head of their queue, and park them no more; False where it changed."""
         held = self._owned()
         stored = [await self._stored(position) for position in positions]
         async with self._read_db.begin() as connection:
@@ -236,11 +248,12 @@ class Follower:
             rows = await self._parking.load(connection, held)
             keys = {row.key for row in rows if row.position in positions}
             if parked.queue_of(rows, keys) != positions + behind:
-                return  # somebody skipped one of them meanwhile; the next look sees what is left
+                return False
             await self.projector.apply(connection, self._decoded_alone(stored), inf)
             await parked.remove(connection, held, positions)
             await self._parking.load(connection, held)
         _logger.info("%d parked events of projection %s are applied", len(positions), self.of.projection)
+        return True
 
     async def _stored(self, position: int) -> StoredEvent:
         there = await self._event_store.store.event_at(position)
@@ -281,7 +294,7 @@ class Follower:
         async with self._read_db.begin() as connection:
             await checkpoint.fail(connection, held, failure)
             if publish:
-                await self._publish_in(connection)
+                await self._is_published_in(connection)
 
     async def release(self) -> None:
         """Stop owning."""
@@ -291,11 +304,12 @@ class Follower:
             self.held = None
 
     async def _stand_on_this_log(self, held: Checkpoint) -> None:
-        self._connections = self._event_store.store.connections
+        seen = self._event_store.store.connections
         if why := await why_no_place(self._event_store, held):
             raise LogRewound(
                 who=f"projection {self.of.projection!r} at position {held.position}", why=why, repair=REPAIR
             )
+        self._connections = seen
 
     def _owned(self) -> Checkpoint:
         if self.held is None:
@@ -306,21 +320,22 @@ class Follower:
         is_due = self._publish_at is not None and through >= self._publish_at
         return is_due and monotonic() >= self._publish_not_before
 
-    async def _publish_in(self, connection: AsyncConnection) -> None:
+    async def _is_published_in(self, connection: AsyncConnection) -> bool:
         """
         Serve this generation, if it is the first. Its secondary indexes were not worth their keep until now.
 
-        Of several partitions the one that comes last does it.
+        Of several partitions the one that comes last does it: False where others are to come yet.
         """
         if self._projection.partitions > 1:
             await checkpoint.take_turns(connection, self.of.projection)
             parts = [each.position for each in await checkpoint.all_of(connection) if each.of == self.of]
             if self._publish_at is not None and min(parts, default=0) < self._publish_at:
                 self._publish_not_before = monotonic() + PUBLISH_AGAIN_S
-                return
+                return False
         await checkpoint.take_time(connection)
         await self.projector.index(connection)
         await checkpoint.serve_first(connection, self.of)
+        return True
 
     async def _head_beyond(self, page: Page) -> int:
         """The head of the log, as a page shows it; while more is to come, asked for now and then."""
@@ -341,10 +356,10 @@ class Follower:
         last = next((each for each in reversed(page.events) if each.position <= through), None)
         return Seen(head, None if self._is_at_head or last is None else last.recorded_at, self._rate)
 
-    def _moved(self, through: int, event_id: str) -> None:
+    def _moved(self, through: int, event_id: str, *, is_published: bool) -> None:
         parked_at = self._parking.lowest
         self.held = replace(self._owned(), position=through, event_id=event_id, parked_at=parked_at)
-        if self._is_due(through):
+        if is_published:
             self._publish_at = None
         if self._projection.partitions > 1:
             self._watcher.look()  # the others tell how far all of them are
@@ -367,22 +382,6 @@ class Follower:
 
 
 def told(error: Exception) -> str:
-    """An error in words for those who look after a projection."""
-    return str(error) if isinstance(error, DiptychError) else f"{type(error).__name__}: {error}"
-
-
-async def why_no_place(event_store: EventStore, found: Checkpoint) -> str | None:
-    """Why a checkpoint is no place in this log: of another, ahead, or on a dead branch; None if it is one."""
-    if found.log != event_store.identity:
-        return f"it was built from log {found.log.log_id} incarnation {found.log.incarnation}"
-    if not await holds(event_store, found):
-        return f"the log has no event {found.event_id} at position {found.position}"
-    return None
-
-
-async def holds(event_store: EventStore, found: Checkpoint) -> bool:
-    """Whether the log, whatever it is called, has the event that a checkpoint stands on."""
-    if found.position == 0 or not found.event_id:
-        return True
-    there = await event_store.store.event_at(found.position)
-    return there is not None and there.id == found.event_id
+    """An error in words for those who look after a projection: text that every database can hold."""
+    words = str(error) if isinstance(error, DiptychError) else f"{type(error).__name__}: {error}"
+    return words.replace("\0", "\\0").encode(errors="backslashreplace").decode()[:MOST_CHARACTERS]

@@ -15,7 +15,7 @@ from diptych.log import EventStore
 from diptych.read import checkpoint
 from diptych.read.checkpoint import Checkpoint, Generation, Share, new_owner
 from diptych.read.database import ReadDatabase
-from diptych.read.follower import why_no_place
+from diptych.read.place import why_no_place
 from diptych.read.projection import AnyProjection
 from diptych.read.projector import Projector, projector
 from diptych.read.reaction import Reaction

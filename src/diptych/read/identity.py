@@ -16,8 +16,8 @@ from diptych.message import new_id
 from diptych.read import checkpoint, parked
 from diptych.read.checkpoint import Checkpoint, Generation
 from diptych.read.database import open_read_db
-from diptych.read.follower import holds
 from diptych.read.generations import put_at_the_head
+from diptych.read.place import holds
 from diptych.store.port import LogIdentity
 
 

@@ -61,8 +61,15 @@ class Parking:
         return self._rows
 
     async def sort(self, connection: AsyncConnection, held: Checkpoint, events: Sequence[RecordedEvent[Any]]) -> Sorted:
-        """Which of a batch's events are applied; behind the fence."""
-        if not (self._rows and await self.load(connection, held)):
+        """
+        Which of a batch's events are applied; behind the fence.
+
+        Asked is what was committed: the rows here may be those of a transaction that was not.
+        """
+        if held.parked_at is None:
+            self._rows = []
+            return Sorted(events)
+        if not await self.load(connection, held):
             return Sorted(events)
         closed = {row.key for row in self._rows}
         applied: list[RecordedEvent[Any]] = []

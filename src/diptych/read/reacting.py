@@ -38,7 +38,7 @@ class ReactionFollower(Follower):
         held, events = self._owned(), self._decoded(page)
         event_id, head = await self._event_store.id_at(page), await self._head_beyond(page)
         batch = Sorted(events)
-        if self._parking.lowest is not None:
+        if held.parked_at is not None:
             async with self._read_db.snapshot() as connection:
                 batch = await self._parking.sort(connection, held, events)
         for event in batch.applied:
@@ -49,24 +49,24 @@ class ReactionFollower(Follower):
                 return  # what it was to queue behind was taken away meanwhile: it is read again
             await self._parking.queue(connection, held, batch)
             await checkpoint.advance(connection, held, page.through, event_id, self._seen(page, page.through, head))
-            if self._is_due(page.through):
-                await self._publish_in(connection)
-        self._moved(page.through, event_id)
+            is_published = self._is_due(page.through) and await self._is_published_in(connection)
+        self._moved(page.through, event_id, is_published=is_published)
 
     @override
-    async def _unpark(self, positions: list[int], *, behind: list[int]) -> None:
+    async def _is_unparked(self, positions: list[int], *, behind: list[int]) -> bool:
         held = self._owned()
         for at, position in enumerate(positions):
             queue = [*positions[at:], *behind]
             async with self._read_db.snapshot() as connection:
                 if not await self._is_queue(connection, held, queue):
-                    return  # somebody skipped one of them meanwhile; the next look sees what is left
+                    return False
             [event] = self._decoded_alone([await self._stored(position)])
             await deliver(self._reaction, event)
             async with self._read_db.begin() as connection:
                 await checkpoint.fence(connection, held)
                 await parked.remove(connection, held, [position])
                 await self._parking.load(connection, held)
+        return True
 
     async def _is_queue(self, connection: AsyncConnection, held: Checkpoint, queue: list[int]) -> bool:
         rows = await self._parking.load(connection, held)

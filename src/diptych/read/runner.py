@@ -240,7 +240,8 @@ class Runner:
                 await self._retry_parked()
             await self._look()
         self._failures = self._pauses = 0
-        self.follower.held = None  # claimed anew, wherever its checkpoint is now
+        if not self._stop.is_set():
+            self.follower.held = None  # claimed anew, wherever its checkpoint is now
 
     def _is_as_it_was(self, failure: Failure) -> bool:
         row, held = self._turn.row, self.follower.held

@@ -15,8 +15,8 @@ from diptych.log import EventStore
 from diptych.read import checkpoint, sql
 from diptych.read.checkpoint import Checkpoint, Generation
 from diptych.read.database import ReadDatabase
-from diptych.read.follower import why_no_place
 from diptych.read.generations import newest_kept, partitions_of
+from diptych.read.place import why_no_place
 from diptych.read.projection import AnyProjection
 from diptych.read.wait import Watcher
 

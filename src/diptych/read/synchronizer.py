@@ -16,12 +16,12 @@ from diptych.read.acts import Act, Skipped, Target, somebody
 from diptych.read.checkpoint import Generation
 from diptych.read.database import ReadDatabase
 from diptych.read.feed import Feed
-from diptych.read.follower import why_no_place
 from diptych.read.generations import begin_anew, check_columns, prepare, tidy
 from diptych.read.keeper import Keeper
 from diptych.read.lateness import Lateness
 from diptych.read.ownership import Worker
 from diptych.read.partitions import check_partitions
+from diptych.read.place import why_no_place
 from diptych.read.progress import Progress
 from diptych.read.projection import AnyProjection, checked
 from diptych.read.projector import table_names

@@ -24,8 +24,8 @@ from diptych.read.build import Build
 from diptych.read.checkpoint import Checkpoint, FencedOut, Generation, Plan, new_owner
 from diptych.read.comparison import Difference, Side, differences
 from diptych.read.database import ReadDatabase
-from diptych.read.follower import REPAIR, why_no_place
 from diptych.read.generations import drop, make, remove_unowned, shadow_of
+from diptych.read.place import REPAIR, why_no_place
 from diptych.read.projection import AnyProjection
 from diptych.read.projector import Projector
 from diptych.read.wait import Watcher

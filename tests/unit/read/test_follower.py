@@ -1,0 +1,270 @@
+"""What one share does when a database is lost in the middle: nothing twice, nothing out of order, nothing for good."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import pytest
+from sqlalchemy import MetaData, select
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from diptych import (
+    Event,
+    EventStore,
+    Key,
+    LogRewound,
+    Park,
+    ReadDatabase,
+    ReadModelSynchronizer,
+    RecordedEvent,
+    Stop,
+    TableProjection,
+    Unavailable,
+    open_read_db,
+    open_store,
+)
+from diptych.read import checkpoint, follower, parked
+from diptych.read.checkpoint import FencedOut, new_owner
+from diptych.read.follower import Follower
+from diptych.read.generations import prepare
+from diptych.read.status import ProjectionStatus
+from diptych.read.wait import Watcher
+from diptych.store.port import StoredEvent
+from diptych.testing.conformance.case import until
+
+
+class Told(Event):
+    names: tuple[str, ...]
+    number: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    name: Key[str]
+    seen: str = ""
+
+
+class Names(TableProjection[Row, Told]):
+    """The numbers that each name was told with, in their order; some numbers are poison."""
+
+    name = "names"
+    on_failure: ClassVar[Stop | Park] = Park(tries=1)
+    poison: ClassVar[frozenset[int]] = frozenset()
+
+    def keys(self, event: RecordedEvent[Told]) -> tuple[str, ...]:
+        return event.data.names
+
+    def evolve(self, row: Row | None, event: RecordedEvent[Told]) -> Row | None:
+        if event.data.number in self.poison:
+            raise ValueError("poison \ud800\0")
+        return replace(row, seen=row.seen + str(event.data.number)) if row else None
+
+    def initial(self, key: str) -> Row:
+        return Row(name=key)
+
+
+class Halves(Names):
+    name = "halves"
+    partitions = 2
+
+    def keys(self, event: RecordedEvent[Told]) -> tuple[str, ...]:
+        return event.data.names[:1]
+
+
+@pytest.fixture
+async def event_store() -> AsyncIterator[EventStore]:
+    async with open_store("memory://", [Told]) as event_store:
+        yield event_store
+
+
+@pytest.fixture
+async def read_db() -> AsyncIterator[ReadDatabase]:
+    async with open_read_db("sqlite:///:memory:") as read_db:
+        yield read_db
+
+
+@pytest.fixture
+async def watcher(event_store: EventStore, read_db: ReadDatabase) -> AsyncIterator[Watcher]:
+    watcher = Watcher(read_db, event_store.identity)
+    yield watcher
+    await watcher.close()
+
+
+async def tell(event_store: EventStore, number: int, *names: str) -> int:
+    told = Told(names=names or ("ann",), number=number)
+    return (await event_store.append_events(stream_id="s", stream_type="S", events=[told])).position
+
+
+@asynccontextmanager
+async def following(event_store: EventStore, read_db: ReadDatabase) -> AsyncIterator[ReadModelSynchronizer]:
+    synchronizer = ReadModelSynchronizer(event_store, read_db, [Names])
+    running = asyncio.create_task(synchronizer.run())
+    try:
+        yield synchronizer
+    finally:
+        synchronizer.stop()
+        await running
+
+
+async def until_it_is(synchronizer: ReadModelSynchronizer, so: Callable[[ProjectionStatus], bool]) -> ProjectionStatus:
+    found: list[ProjectionStatus] = []
+
+    async def is_so() -> bool:
+        found[:] = await synchronizer.status()
+        return len(found) == 1 and so(found[0])
+
+    await until(is_so)
+    return found[0]
+
+
+async def rows(read_db: ReadDatabase, projection: type[Names]) -> dict[str, str]:
+    table = projection().shape().table(f"{projection.name}_v1", MetaData())
+    async with read_db.acquire() as connection:
+        return dict(iter(await connection.execute(select(table.c.name, table.c.seen))))
+
+
+def lose_a_commit(monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], Awaitable[object]] | None = None) -> None:
+    """Let the next commit be undone, as where the connection breaks under it."""
+    commit = AsyncConnection.commit
+
+    async def lost(connection: AsyncConnection) -> None:
+        monkeypatch.setattr(AsyncConnection, "commit", commit)
+        await connection.rollback()
+        if meanwhile is not None:
+            await meanwhile()
+        raise OperationalError("COMMIT", {}, Exception("the connection was lost"))
+
+    monkeypatch.setattr(AsyncConnection, "commit", lost)
+
+
+async def test_a_first_build_is_served_although_the_log_was_away_when_it_was_claimed(
+    event_store: EventStore, read_db: ReadDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    last, head = await tell(event_store, 1), event_store.store.head
+
+    async def away_once() -> int:
+        monkeypatch.setattr(event_store.store, "head", head)
+        raise Unavailable("the log is away")
+
+    monkeypatch.setattr(event_store.store, "head", away_once)
+    async with following(event_store, read_db) as synchronizer:
+        assert not (await synchronizer.wait_for("names", last, timeout=10)).stale
+
+
+async def test_who_lost_the_commit_of_a_claim_owns_nothing(
+    event_store: EventStore, read_db: ReadDatabase, watcher: Watcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of = await prepare(event_store, read_db, Names())
+    one, two = (Follower(event_store, read_db, Names(), of, watcher, publish=True) for _ in range(2))
+    lose_a_commit(monkeypatch)
+    with pytest.raises(Unavailable):
+        await one.claim(new_owner())
+
+    assert one.held is None
+    assert await two.claim(new_owner())
+    with pytest.raises(FencedOut):
+        await one.read(10)
+
+
+async def test_what_queues_stays_closed_when_the_commit_of_a_retry_is_lost(
+    event_store: EventStore, read_db: ReadDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Names, "poison", frozenset({1}))
+    await tell(event_store, 1)
+    async with following(event_store, read_db) as synchronizer:
+        await until_it_is(synchronizer, lambda found: bool(found.parked))
+        monkeypatch.setattr(Names, "poison", frozenset())
+        remove = parked.remove
+
+        async def remove_in_vain(*given: object) -> None:
+            monkeypatch.setattr(parked, "remove", remove)
+            await remove(*given)  # type: ignore[arg-type]
+            lose_a_commit(monkeypatch, lambda: tell(event_store, 2))
+
+        monkeypatch.setattr(parked, "remove", remove_in_vain)
+        await synchronizer.retry("names", "ann")
+        await until_it_is(synchronizer, lambda found: not found.parked and not found.lag_events)
+
+    assert await rows(read_db, Names) == {"ann": "12"}
+
+
+async def test_a_queue_that_falls_apart_while_it_is_retried_is_retried_to_its_end(
+    event_store: EventStore, read_db: ReadDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Names, "poison", frozenset({1, 3}))
+    await tell(event_store, 1, "ann", "bob")
+    await tell(event_store, 2, "ann")
+    last = await tell(event_store, 3, "bob")
+    async with following(event_store, read_db) as synchronizer:
+        await until_it_is(synchronizer, lambda found: found.checkpoint == last)
+        monkeypatch.setattr(Names, "poison", frozenset({3}))
+        await synchronizer.retry("names", "bob")
+        found = await until_it_is(synchronizer, lambda found: len(found.parked) == 1)
+
+    assert [(each.key, each.events) for each in found.parked] == [("bob", 1)]
+    assert await rows(read_db, Names) == {"ann": "12", "bob": "1"}
+
+
+async def test_a_look_for_a_dead_branch_that_failed_is_made_again(
+    event_store: EventStore, read_db: ReadDatabase, watcher: Watcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await tell(event_store, 1)
+    of = await prepare(event_store, read_db, Names())
+    follows = Follower(event_store, read_db, Names(), of, watcher, publish=True)
+    await follows.claim(new_owner())
+    page = await follows.read(10)
+    assert page is not None
+    await follows.apply(page)
+    monkeypatch.setattr(type(event_store.store), "connections", 7)  # to a server that lacks the event
+    answers: list[Exception | None] = [Unavailable("no answer"), None]
+
+    async def event_at(position: int) -> StoredEvent | None:
+        if (answer := answers.pop(0)) is not None:
+            raise answer
+        return None
+
+    monkeypatch.setattr(event_store.store, "event_at", event_at)
+    with pytest.raises(Unavailable):
+        await follows.read(10)
+    with pytest.raises(LogRewound):
+        await follows.read(10)
+
+
+async def test_partitions_of_a_first_build_are_served_however_slow_their_commits_are(
+    event_store: EventStore, read_db: ReadDatabase, watcher: Watcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follower, "PUBLISH_AGAIN_S", 0.0)  # as if each commit took longer
+    of = await prepare(event_store, read_db, Halves())
+    parts = [Follower(event_store, read_db, Halves(), of, watcher, publish=True, partition=at) for at in range(2)]
+    await tell(event_store, 1, "ann")
+    await parts[0].claim(new_owner())
+    await apply_all(parts[0])
+    last = await tell(event_store, 2, "bob")
+    await parts[1].claim(new_owner())
+    await apply_all(parts[1])
+    await apply_all(parts[0])
+
+    assert not (await watcher.wait("halves", 1, last, 0)).stale
+
+
+async def apply_all(part: Follower) -> None:
+    """Apply what the log holds, once."""
+    if (page := await part.read(10)) is not None:
+        await part.apply(page)
+
+
+async def test_a_failure_is_told_whatever_characters_it_is_made_of_and_its_lease_let_go_at_the_end(
+    event_store: EventStore, read_db: ReadDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Names, "poison", frozenset({1}))
+    monkeypatch.setattr(Names, "on_failure", Stop(tries=1))
+    last = await tell(event_store, 1)
+    async with following(event_store, read_db) as synchronizer:
+        found = await until_it_is(synchronizer, lambda found: found.state == "faulted")
+
+    assert (found.error, found.error_position) == ("ValueError: poison \\ud800\\0", last)
+    async with read_db.snapshot() as connection:
+        assert [each.owner for each in await checkpoint.all_of(connection)] == [None]
