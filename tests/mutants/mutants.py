@@ -257,8 +257,8 @@ MUTANTS = [
         f"{EDGE}/requests.py",
         "if size > self.limits.body_bytes:",
         "if False:",
-        "tests/http/test_messages_over_http.py",
-        "changes_nothing",
+        "tests/http/test_guards.py",
+        "a_body_is_bounded",
     ),
     Mutant(
         "a file that takes the place of the read models is noticed",
