@@ -118,7 +118,7 @@ class Build:
     @asynccontextmanager
     async def kept_alive(self) -> AsyncIterator[None]:
         """
-        Extend the leases while the block does something else than apply events.
+        Extend the leases while the block runs: of a partition that is done, of one that waits for a database.
 
         Raises:
             FencedOut: One was lost meanwhile.
@@ -156,7 +156,6 @@ class Build:
                 await asyncio.sleep(back_off_s(tries))
                 tries += 1
             except Paused:
-                await self._keep()
                 await asyncio.sleep(PAUSED_S)
             else:
                 await moved(part.position)

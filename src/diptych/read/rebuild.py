@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable
 from typing import Literal
 
-from diptych.errors import RebuildCancelled, RebuildRefused, Unavailable
+from diptych.errors import EventFailed, RebuildCancelled, RebuildRefused, Unavailable, Unreadable
 from diptych.log import EventStore
 from diptych.read import checkpoint
 from diptych.read.build import Build
@@ -71,17 +71,17 @@ async def rebuild(
         raise _other_worker(projection.name)
     meter = Meter(event_store, new, progress)
     try:
-        await _build(event_store, read_db, build, meter, check=before_switch is not None)
+        async with build.kept_alive():
+            await _build(event_store, read_db, build, meter, check=before_switch is not None)
         while not await switch(event_store, read_db, old, new, keep_s=keep_s):
             await build.catch_up(moved=meter.moved)
         await meter.stage("served", build.position)
     except FencedOut:
         raise await _why_fenced_out(read_db, new) from None
-    except (Unavailable, RebuildRefused):
-        raise  # what is built stays, and the next rebuild goes on with it
-    except Exception:
+    except (EventFailed, Unreadable):
         await _give_up(read_db, new)
         raise
+    # Whatever else ends it, what is built stays, and the next rebuild goes on with it.
     finally:
         await build.release()
     watcher.look()
