@@ -47,7 +47,10 @@ class Ahead:
     def page(self, after: int, limit: int) -> Page | None:
         """The page after a position, if it is here; it is given once."""
         read, self._page = self._page, None
-        return read[1] if read is not None and read[0] == self._asked(after, limit) else None
+        if read is not None and read[0] == self._asked(after, limit):
+            return read[1]
+        self._decoded = None
+        return None
 
     def decoded(self, events: Sequence[StoredEvent]) -> list[RecordedEvent[Any]] | None:
         """The events of a page that was read ahead, all of them, if they are here; they are given once."""

@@ -239,7 +239,8 @@ class Worker:
                 self._firm[share] = time + FIRM_S
         self._firm = {share: until for share, until in self._firm.items() if until > time}
         overdue = {share for share, row in seen.rows.items() if seen.now - row.lease_until > PATIENCE_US}
-        return to_claim(at, left=self._left, overdue=overdue), to_give_up(at, firm=self._firm)
+        still = {share for share, row in seen.rows.items() if row.paused or row.state != "running"}  # who hears nothing
+        return to_claim(at, left=self._left, overdue=overdue), to_give_up(at, firm=still.union(self._firm))
 
     def _tell_of_unowned(self, seen: Seen) -> None:
         """Log once what has had no owner for long, and once when it has one again; not what is about to be owned."""

@@ -61,7 +61,7 @@ def to_give_up(at: Standing, *, firm: Collection[Share]) -> list[Share]:
     What to give up, for workers that own at least two less and can run it.
 
     Args:
-        firm: What nobody took when it was given up before.
+        firm: What stays: it stands still, or nobody took it when it was given up before.
     """
     loads, given = at.loads(), []
     for share in sorted((share for share, owner in at.owners.items() if owner == at.me), key=str):

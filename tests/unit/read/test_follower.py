@@ -268,3 +268,41 @@ async def test_a_failure_is_told_whatever_characters_it_is_made_of_and_its_lease
     assert (found.error, found.error_position) == ("ValueError: poison \\ud800\\0", last)
     async with read_db.snapshot() as connection:
         assert [each.owner for each in await checkpoint.all_of(connection)] == [None]
+
+
+class Others(Names):
+    name = "others"
+    poison: ClassVar[frozenset[int]] = frozenset()
+
+
+async def test_a_worker_that_comes_takes_over_what_goes_on_not_what_stands_still(
+    event_store: EventStore, read_db: ReadDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Names, "poison", frozenset({1}))
+    monkeypatch.setattr(Names, "on_failure", Stop(tries=1))
+    await tell(event_store, 1)
+    first, second = (ReadModelSynchronizer(event_store, read_db, [Names, Others]) for _ in range(2))
+
+    async def states() -> list[tuple[str, str]]:
+        return [(each.name, each.state) for each in await first.status()]
+
+    async def owners() -> list[str | None]:
+        return [each.owner for each in await first.status()]
+
+    async def stands_still() -> bool:
+        return await states() == [("names", "faulted"), ("others", "running")]
+
+    async def is_spread() -> bool:
+        found = await owners()
+        return None not in found and len(set(found)) == len(found)
+
+    running = [asyncio.create_task(first.run())]
+    await until(stands_still)
+    [alone, _] = await owners()
+    running.append(asyncio.create_task(second.run()))
+    await until(is_spread)
+
+    assert (await owners())[0] == alone
+    first.stop()
+    second.stop()
+    await asyncio.gather(*running)
