@@ -135,6 +135,30 @@ async def test_a_fail_over_to_a_stale_standby_under_a_running_program_is_noticed
             assert (await running.ask(SearchOrders())).reason == "rewound"
 
 
+async def test_a_standby_that_is_switched_to_before_it_is_promoted_is_waited_for(
+    cluster: Cluster, others: list[Cluster], tmp_path: Path
+) -> None:
+    """It answers, and says that it recovers: that passes, so it is away and nothing is wrong with an event."""
+    async with proxy_before(cluster.port) as proxy:
+        log, read = cluster.url(port=proxy.port), f"sqlite:///{tmp_path}/read.db"
+        async with app.open(log, read) as running:
+            await place(running, "a")
+            await running.caught_up()
+            others.append(standby := cluster.standby())
+            standby.start()
+            proxy.leads_to = standby.port
+            cluster.crash()
+            followers = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'diptych-log'"
+            await until(lambda: int(standby.psql(followers)) > 0, "nobody has come to the standby")
+            with pytest.raises(Unavailable):
+                await running.event_store.head()
+            standby.run("pg_ctl", "promote", "-D", standby.data, "-w")
+
+            await place(running, "new")
+            await running.caught_up(60)
+            assert await ids_in(running) == {"a", "new"}
+
+
 @pytest.mark.parametrize("wanted", [(), ("S",)], ids=["all", "what is filtered"])
 async def test_a_subscription_is_told_of_a_fail_over_to_a_stale_standby(
     cluster: Cluster, others: list[Cluster], wanted: tuple[str, ...]

@@ -30,9 +30,9 @@ _SETTINGS = {
 }
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
-# By SQLSTATE: connection lost, resources exhausted, the server stopping or starting, locks and time-outs.
+# By SQLSTATE: connection lost, resources exhausted, the server stopping, starting or not promoted, locks and time-outs.
 _PASSING_CLASSES = ("08", "53", "57", "58")
-_PASSING = {"25006", "25P03", "40001", "40P01", "55P03", "XX000"}
+_PASSING = {"25006", "25P03", "40001", "40P01", "55000", "55P03", "XX000"}
 
 
 @dataclass(slots=True)
