@@ -100,10 +100,10 @@ class Execution(msgspec.Struct):
         begun = unit.begin()
         try:
             result = await self.way.call(self.command)
-        except NotFound:
-            raise
-        except Refused:
-            unit.insist()  # a rule that a stale view runs into isn't what its sender has to hear
+        except Refused as refusal:
+            await unit.prove()
+            if not isinstance(refusal, NotFound):
+                await unit.insist()  # a rule that a stale view runs into isn't what its sender has to hear
             raise
         finally:
             unit.end(begun)

@@ -2,8 +2,9 @@
 Load aggregates from their streams and save what they recorded.
 
 While a command is handled, `save` stages and the bus commits; elsewhere it
-commits at once. A load reads without waiting for durability: an append that
-builds on it becomes durable together with it or not at all.
+commits at once. A load of a command reads without waiting for durability: an append
+that builds on it becomes durable together with it or not at all, and the unit of work
+makes sure of it before any other answer.
 """
 
 from typing import Any, Generic
@@ -44,7 +45,7 @@ class Repository(Generic[A]):
             Unreadable: It holds an event that no class here has the name of: deciding without it could be wrong.
         """
         stream, unit = stream_of(self._type.category, id), current_unit() if at is None else None
-        aggregate = await (self._read(stream, id, at) if unit is None else self._known(unit, stream, id))
+        aggregate = await (self._read(stream, id, None, at) if unit is None else self._known(unit, stream, id))
         if unit is not None and expected_version is not None:
             unit.names_version = True
         if expected_version is not None and aggregate.version != expected_version:
@@ -77,14 +78,16 @@ class Repository(Generic[A]):
         known: A | None = unit.known(self._type, stream)
         if known is not None:
             return known
-        aggregate = await self._read(stream, id)
+        aggregate = await self._read(stream, id, unit)
         return unit.know(self._type, stream, aggregate, version=aggregate.version)
 
-    async def _read(self, stream: str, id: str, at: At | None = None) -> A:
-        # What is not to be decided from is shown to somebody, and so has to stay.
-        recorded = await self._event_store.read_stream(stream, at=at, durable=at is not None)
+    async def _read(self, stream: str, id: str, unit: UnitOfWork | None, at: At | None = None) -> A:
+        # Without a unit nobody makes sure later that what is shown here stays.
+        recorded = await self._event_store.read_stream(stream, at=at, durable=unit is None)
         if not recorded:
             raise NotFound(self._type.category, id)
+        if unit is not None:
+            unit.saw(recorded[-1])
         if recorded[0].stream_type != self._type.category:
             raise WrongCategory(stream=stream, given=self._type.category, actual=recorded[0].stream_type)
         aggregate = self._type(id)

@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from diptych.context import current_metadata, reset_metadata, set_metadata
-from diptych.errors import TwoLogs, WrongVersion
-from diptych.event import Metadata, event_type
+from diptych.errors import PreconditionFailed, TwoLogs, Unavailable, WrongVersion
+from diptych.event import Metadata, RecordedEvent, event_type
 from diptych.log import Appended, AppendIds, EventStore, ToStream, append_ids, command_under_way
 from diptych.store.port import CommandRecord, Outcome
 from diptych.write.condition import Condition, version_behind
@@ -42,6 +42,7 @@ class UnitOfWork(msgspec.Struct):
     _known: dict[tuple[type, str], Any] = {}
     _staged: dict[str, ToStream] = {}
     _loaded: tuple[str, int] | None = None
+    _seen: dict[str, tuple[int, str]] = {}
     _appended: tuple[str, int] | None = None
     _ordinal: int = 0
 
@@ -89,6 +90,26 @@ class UnitOfWork(msgspec.Struct):
             self._loaded = (stream, version)
         kept: T = self._known.setdefault((kind, stream), thing)
         return kept
+
+    def saw(self, last: RecordedEvent[Any]) -> None:
+        """Note the last event of a stream that was read before it was durable."""
+        self._seen[last.stream_id] = (last.global_position, last.event_id)
+
+    async def prove(self) -> None:
+        """
+        Make sure that what was read is durable: an answer that no append comes with follows from it alone.
+
+        Raises:
+            Unavailable: A crash took some of it back.
+        """
+        for stream, (position, id) in self._seen.items():
+            assert self.event_store is not None
+            there = await self.event_store.store.event_at(position)
+            if there is None or there.id != id:
+                raise Unavailable(
+                    f"the log lost the end of stream {stream!r} while command {self.command_id!r} was handled, "
+                    "before it was durable: send the command again, nothing of it was stored"
+                )
 
     def stage(self, added: ToStream, *, after: int) -> None:
         """
@@ -140,7 +161,9 @@ class UnitOfWork(msgspec.Struct):
             PreconditionFailed: Its stream is, or has come, where its sender doesn't allow it.
             WrongVersion: Another writer came first.
         """
-        self.insist()
+        if not self._staged:
+            await self.prove()
+        await self.insist()
         stream, version = self._appended or self._loaded or ("", 0)
         record = CommandRecord(self.command_id, self.digest(), result, stream, version)
         try:
@@ -150,13 +173,21 @@ class UnitOfWork(msgspec.Struct):
                 self.condition.insist(lost.stream, lost.actual)
             raise
 
-    def insist(self) -> None:
+    async def insist(self) -> None:
         """
         Refuse what the command's sender doesn't allow, so far as it is known.
 
         Raises:
             PreconditionFailed: The stream that it changed, or loaded first, is at another version.
+            Unavailable: Or so it seemed; see `prove`.
         """
+        try:
+            self._insist()
+        except PreconditionFailed:
+            await self.prove()
+            raise
+
+    def _insist(self) -> None:
         if self.condition is None or self._appended is not None:
             return
         if self._staged:

@@ -9,9 +9,21 @@ from msgspec.structs import replace
 from tests.clusters import Cluster
 from tests.faults.postgres.foreigners import CALL, foreign
 from tests.faults.test_cancellation import cancelled_at_random
+from tests.unit.write.counter import EVENTS, Begun, Count, Counter, LimitReached, Look, bound
 
-from diptych import ANY, NO_STREAM, Misuse, OutcomeUnknown, Unavailable, WrongVersion
-from diptych.store.port import Expect, Outcome
+from diptych import (
+    ANY,
+    NO_STREAM,
+    Catalogue,
+    Codec,
+    EventStore,
+    Misuse,
+    OutcomeUnknown,
+    Repository,
+    Unavailable,
+    WrongVersion,
+)
+from diptych.store.port import Append, Expect, Outcome, StreamAppend
 from diptych.store.postgres import Limits, open_postgres
 from diptych.store.postgres.batch import lists
 from diptych.store.postgres.writer import Writer
@@ -80,6 +92,30 @@ async def test_an_answer_that_follows_from_what_is_not_durable_makes_it_so(clust
 
         assert isinstance(answer, Outcome if expected is ANY else WrongVersion)
         assert [each.stream for each in await store.read_stream("Order-2")] == ["Order-2"]
+
+
+@pytest.mark.parametrize("how", ["refused", "looked", "loaded"])
+async def test_what_a_command_answers_from_what_is_not_durable_makes_it_so(cluster: Cluster, how: str) -> None:
+    """It appends nothing that the disk would be waited for with."""
+    cluster.psql("ALTER SYSTEM SET wal_writer_delay = '10s'")
+    cluster.psql("SELECT pg_reload_conf()")
+    async with open_postgres(cluster.url()) as store, foreign(cluster) as other:
+        event_store = EventStore(store, Codec(Catalogue(EVENTS)))
+        begun = event_store.codec.encode(Begun(limit=0), b"{}")
+        append = Append(begun.id, [StreamAppend("Counter-c", "Counter", NO_STREAM, [begun])])
+        await other.fetch(CALL, False, 1000, *lists([append]))
+
+        if how == "refused":
+            with pytest.raises(LimitReached):
+                await bound(event_store).dispatch(Count(counter="c"))
+        elif how == "looked":
+            assert await bound(event_store).dispatch(Look(counter="c")) == 0
+        else:
+            assert (await Repository(event_store, Counter).load("c")).version == 1
+        cluster.crash()
+        cluster.start()
+
+        assert [each.id for each in await everything(store)] == [begun.id]
 
 
 async def test_who_sleeps_with_the_order_lock_is_named_and_stops_no_reader(cluster: Cluster) -> None:
