@@ -6,7 +6,7 @@ the bookkeeping. Whoever makes, drops or switches generations of a projection ta
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -161,17 +161,29 @@ async def drop(read_db: ReadDatabase, of: Generation) -> None:
             await _remove(connection, of)
 
 
-async def tidy(read_db: ReadDatabase, projection: AnyProjection) -> None:
-    """Remove what was served before and isn't kept any more; of several that are kept, the newest stays."""
+async def tidy(read_db: ReadDatabase, projection: AnyProjection) -> Mapping[Generation, Exception]:
+    """
+    Remove what was served before and isn't kept any more; of several that are kept, the newest stays.
+
+    Returns:
+        What the database refuses to remove, such as a table that somebody made a view on, and its errors.
+    """
     async with read_db.snapshot() as connection:
         found = of_no_use(await checkpoint.all_of(connection), projection, await checkpoint.now(connection))
     if not found:
-        return
+        return {}
     if not await read_db.snapshots_end(SNAPSHOTS_S):
         _logger.warning("what %s served before is still read: its tables stay until later", projection.name)
-        return
+        return {}
+    stuck: dict[Generation, Exception] = {}
     for of in found:
-        await drop(read_db, of)
+        try:
+            await drop(read_db, of)
+        except Unavailable:
+            raise
+        except Exception as error:  # noqa: BLE001  # for the caller to tell; the others go
+            stuck[of] = error
+    return stuck
 
 
 def to_keep(rows: Iterable[Checkpoint], projection: AnyProjection, now: int) -> list[Share]:

@@ -55,9 +55,11 @@ class Keeper:
         self._worker, self._watcher, self._feed = worker, watcher, feed
         self._stop = asyncio.Event()
         self._runners: dict[Share, Runner] = {}
+        self._first: Sequence[Share] = ()
         self._missed = Counter[Share]()
         self._tries = 0
         self._tidied_at = 0.0
+        self._stuck: set[Generation] = set()
 
     async def run(self) -> None:
         """Keep all in step that is to be, until stopped; batches under way are finished."""
@@ -73,7 +75,7 @@ class Keeper:
                 self._stop_what_is_gone(seen)
                 for share in [share for share, task in running.items() if task.done()]:
                     await running.pop(share)
-                await self._tidy(seen)
+                await self._tidy_at_times(seen)
         finally:
             await asyncio.gather(*running.values())
 
@@ -82,6 +84,21 @@ class Keeper:
         self._stop.set()
         for runner in self._runners.values():
             runner.stop()
+
+    async def tidy(self) -> None:
+        """Remove what isn't kept any more. What can't be is told once, and stays: nothing else depends on it."""
+        try:
+            stuck = await tidy(self._read_db, self.projection)
+        except Unavailable:
+            return  # a look comes back to it
+        except Exception:
+            _logger.exception("what %s served before can't be removed", self.projection.name)
+            return
+        for of, error in stuck.items():
+            if of not in self._stuck:
+                why = "its tables can't be removed; drop what somebody made on them"
+                _logger.error("generation %d that %s served stays, %s: %s", of.generation, of.projection, why, error)
+        self._stuck |= stuck.keys()
 
     async def _next_look(self) -> Seen | None:
         """What the next look sees; None when it is time to stop."""
@@ -94,12 +111,15 @@ class Keeper:
                 task.cancel()
 
     async def _to_keep(self, seen: Seen) -> Sequence[Share]:
-        """What to keep in step; the first build is begun where there is none."""
+        """What to keep in step; the first build is begun where there is none, and is kept all of it."""
         found = to_keep(seen.rows.values(), self.projection, seen.now)
-        if found or self._runners:
+        if found:
             return found
+        if self._runners:
+            return [share for share in self._first if share in seen.rows]
         first = await self._prepare()
-        return [Share(first, partition) for partition in range(self.projection.partitions)] if first else []
+        self._first = [Share(first, partition) for partition in range(self.projection.partitions)] if first else []
+        return self._first
 
     async def _prepare(self) -> Generation | None:
         try:
@@ -154,13 +174,12 @@ class Keeper:
             if self._missed[share] >= GONE:
                 runner.stop()
 
-    async def _tidy(self, seen: Seen) -> None:
+    async def _tidy_at_times(self, seen: Seen) -> None:
         """Remove what isn't kept any more; what is still read, later."""
         now = asyncio.get_running_loop().time()
         if now - self._tidied_at > AGAIN_S and of_no_use(seen.rows.values(), self.projection, seen.now):
             self._tidied_at = now
-            with suppress(Unavailable):
-                await tidy(self._read_db, self.projection)
+            await self.tidy()
 
     async def _pause(self, seconds: float) -> None:
         with suppress(TimeoutError):

@@ -16,7 +16,7 @@ from diptych.read.acts import Act, Skipped, Target, somebody
 from diptych.read.checkpoint import Generation
 from diptych.read.database import ReadDatabase
 from diptych.read.feed import Feed
-from diptych.read.generations import begin_anew, check_columns, prepare, tidy
+from diptych.read.generations import begin_anew, check_columns, prepare
 from diptych.read.keeper import Keeper
 from diptych.read.lateness import Lateness
 from diptych.read.ownership import Worker
@@ -331,7 +331,9 @@ class ReadModelSynchronizer:
     async def _switched(self, projection: AnyProjection) -> None:
         """Let this process go on with what is served now, and clear away what isn't kept."""
         self._worker.look_now()
-        await tidy(self._read_db, projection)
+        for keeper in self._keepers:
+            if keeper.projection is projection:
+                await keeper.tidy()
 
     def _find(self, name: str) -> AnyProjection:
         if name not in self._projections:

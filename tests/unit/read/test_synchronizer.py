@@ -8,12 +8,14 @@ from sqlalchemy import BigInteger, Column, ForeignKey, MetaData, Table
 from diptych.errors import BadProjection, NoProjection, Unavailable
 from diptych.event import RecordedEvent
 from diptych.log import EventStore
-from diptych.read import checkpoint, runner
+from diptych.read import checkpoint, generations, keeper, runner
 from diptych.read.database import ReadDatabase
+from diptych.read.follower import Follower
 from diptych.read.projection import TableProjection, checked
 from diptych.read.synchronizer import ReadModelSynchronizer
 from diptych.testing.conformance.accounts import Account, Accounts, Journal, Opened, Other, Owners, Paid, System
 from diptych.testing.conformance.case import until
+from diptych.testing.conformance.splitting import SplitAccounts
 
 
 async def test_an_unknown_name_is_refused_with_those_known(event_store: EventStore, read_db: ReadDatabase) -> None:
@@ -96,6 +98,61 @@ async def test_a_fault_that_can_not_be_recorded_at_once_is_recorded_later(
     async with system.running():
         await system.append(Opened(account="a", owner="ann"), Paid(account="a", amount=5))
         await until(lambda: is_faulted(system))
+
+
+async def test_a_partition_of_a_first_build_whose_runner_ends_is_begun_again(
+    event_store: EventStore, read_db: ReadDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim, times = Follower.claim, 0
+
+    async def ends_at_first(follower: Follower, owner: str) -> bool:
+        nonlocal times
+        times += follower.of.generation == 1 and follower._partition == 1
+        if times == 1 and follower._partition == 1:
+            raise KeyError("nobody foresaw this")
+        return await claim(follower, owner)
+
+    monkeypatch.setattr(keeper, "AGAIN_S", 0.01)
+    monkeypatch.setattr(runner.Runner, "_stand_still", _end)
+    monkeypatch.setattr(Follower, "claim", ends_at_first)
+    system = System(event_store, read_db, SplitAccounts)
+    async with system.running():
+        await system.reached("accounts", await system.append(Opened(account="a", owner="ann")))
+
+    assert times == 2
+
+
+async def test_tables_that_can_not_be_removed_are_told_of_once_and_end_nothing(
+    event_store: EventStore, read_db: ReadDatabase, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def refused(connection: Any, name: str) -> None:
+        raise RuntimeError(f"a view depends on {name}")
+
+    system = System(event_store, read_db, Accounts, Owners)
+    monkeypatch.setattr(keeper, "AGAIN_S", 0.01)
+    monkeypatch.setattr(generations, "drop_table", refused)
+    async with system.running():
+        await system.reached("accounts", await system.append(Opened(account="a", owner="ann")))
+
+        await system.synchronizer.rebuild_projection("accounts", keep_s=0)
+
+        seen = system.synchronizer._worker.looks
+        await until(lambda: has_looked(system, seen + 3))
+        last = await system.append(Paid(account="a", amount=1))
+        await system.reached("accounts", last)
+        await system.reached("owners", last)
+    assert [each.message for each in caplog.records if "can't be removed" in each.message] == [
+        "generation 1 that accounts served stays, its tables can't be removed; drop what somebody made on them: "
+        "a view depends on accounts_v1"
+    ]
+
+
+async def _end(_: runner.Runner, error: Exception, page: Any) -> None:
+    raise error
+
+
+async def has_looked(system: System, times: int) -> bool:
+    return system.synchronizer._worker.looks >= times
 
 
 async def is_faulted(system: System) -> bool:
