@@ -25,6 +25,7 @@ from diptych.store.port import LogIdentity
 
 LEASE_S = 5.0
 LEASE_US = int(LEASE_S * 1_000_000)
+REWOUND = "rewound"
 SILENCE_S = 4.0  # what a server of its own bears inside a batch: less than a lease
 
 
@@ -362,12 +363,13 @@ async def served(connection: AsyncConnection, projection: str, version: int) -> 
 
 
 def together(parts: Sequence[Checkpoint]) -> Checkpoint:
-    """A generation as a whole: as far as the partition furthest behind, parked where one of them is."""
+    """A generation as a whole: as the partition that is no place in the log, or is furthest behind; parked as any."""
     if len(parts) == 1:
         return parts[0]
-    furthest_behind = min(parts, key=lambda part: (part.position, part.error is None))
+    least = min(parts, key=lambda part: (part.state != REWOUND, part.position, part.error is None))
     parked_at = min((part.parked_at for part in parts if part.parked_at is not None), default=None)
-    return replace(furthest_behind, parked_at=parked_at)
+    state = least.state if all(part.log == least.log for part in parts) else REWOUND
+    return replace(least, parked_at=parked_at, state=state)
 
 
 async def serve_first(connection: AsyncConnection, of: Generation) -> None:

@@ -8,6 +8,7 @@ A wait ends with the truth: reached, or not and why (P7).
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,11 +21,12 @@ from diptych.read.database import ReadDatabase
 from diptych.store.port import LogIdentity
 
 T = TypeVar("T")
+_logger = logging.getLogger("diptych.projection")
 
 POLL_S = (0.004, 0.05)
 AT_ONCE_S = 0.002  # what moves within this is looked at once
 NEVER = 2**63 - 1
-REWOUND = "rewound"
+REWOUND = checkpoint.REWOUND
 PARKED, PAUSED = "parked", "paused"
 FINAL = ("faulted", "needs newer code", REWOUND, "another log", PAUSED)
 SETTLED = (*FINAL, PARKED)
@@ -72,8 +74,9 @@ class Watcher:
         self._waiting: dict[tuple[str, int], set[_Waiter]] = {}
         self._not_in_this_log: set[Generation] = set()
         self._latest: dict[tuple[str, int], int] = {}  # where runners of this process have come
-        self._looks = Shared(self._look_at_all)
+        self._looks = OneForAll(self._look_at_all)
         self._moved = asyncio.Event()
+        self._is_failing = False
         self._pause_s = POLL_S[0]
         self._task: asyncio.Task[None] | None = None
 
@@ -94,6 +97,11 @@ class Watcher:
             if waiter.position <= position:
                 waiter.let_go(_come_to(position, waiter.position, parked_at))
         self._read_db.tell()
+
+    def forget(self, of: Generation) -> None:
+        """No runner of this process moves a generation any more: who waits is to look for what others move."""
+        self._latest.pop((of.projection, of.version), None)
+        self._moved.set()
 
     def lags(self, projection: str, version: int, position: int) -> bool:
         """Whether a runner of this process follows, and has not come to *position* yet: looking would be in vain."""
@@ -122,7 +130,7 @@ class Watcher:
             except TimeoutError:
                 pass  # the last look is as good as the first
             finally:
-                self._forget(key, waiter)
+                self._leave(key, waiter)
         found = (await self._looks.fresh()).get(key)
         return self.reached(found, position, log) if found else Reached(0, stale=True, reason="not served yet")
 
@@ -163,9 +171,21 @@ class Watcher:
             self._moved.clear()
             self._pause_s = min(POLL_S[1], self._pause_s * 1.5)
             if self._waiting:
-                with suppress(Unavailable):  # those who wait learn of it by their own time-out
-                    self._wake(await self._looks.fresh())
+                await self._look_for_all()
                 await asyncio.sleep(AT_ONCE_S)
+
+    async def _look_for_all(self) -> None:
+        """Look once; where that fails, those who wait learn of it by their own time-out, or the next look is well."""
+        try:
+            self._wake(await self._looks.fresh())
+        except Unavailable:
+            return
+        except Exception:
+            if not self._is_failing:
+                _logger.exception("nobody who waits for a projection can be told how far it is")
+            self._is_failing = True
+        else:
+            self._is_failing = False
 
     def _wake(self, served: Served) -> None:
         for key, waiters in self._waiting.items():
@@ -175,7 +195,7 @@ class Watcher:
                     if stands_still or waiter.position <= found.position or waiter.log not in (None, found.log):
                         waiter.let_go(self.reached(found, waiter.position, waiter.log))
 
-    def _forget(self, key: tuple[str, int], waiter: _Waiter) -> None:
+    def _leave(self, key: tuple[str, int], waiter: _Waiter) -> None:
         self._waiting[key].discard(waiter)
         if not self._waiting[key]:
             del self._waiting[key]
@@ -202,7 +222,7 @@ def why_still(found: Checkpoint) -> str | None:
     return PAUSED if found.paused else None
 
 
-class Shared(Generic[T]):
+class OneForAll(Generic[T]):
     """Something that is asked for by many and done for all of them at once."""
 
     def __init__(self, do: Callable[[], Awaitable[T]]) -> None:

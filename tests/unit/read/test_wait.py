@@ -1,0 +1,47 @@
+"""How a watcher goes on when its looks fail, and when nobody of its process follows any more."""
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from diptych.log import EventStore
+from diptych.read import checkpoint
+from diptych.read.checkpoint import Checkpoint, Generation
+from diptych.read.database import ReadDatabase
+from diptych.read.wait import Watcher
+from diptych.testing.conformance.accounts import Accounts, Opened, System
+
+
+async def test_a_look_that_fails_is_told_once_and_the_next_one_answers(
+    event_store: EventStore, read_db: ReadDatabase, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    system = System(event_store, read_db, Accounts)
+    async with system.running():
+        last = await system.append(Opened(account="a", owner="ann"))
+        await system.reached("accounts", last)
+    all_of, times = checkpoint.all_of, 0
+
+    async def fails_at_first(connection: AsyncConnection) -> list[Checkpoint]:
+        nonlocal times
+        times += 1
+        if times < 3:
+            raise KeyError("nobody foresaw this")
+        return await all_of(connection)
+
+    monkeypatch.setattr(checkpoint, "all_of", fails_at_first)
+    watcher = Watcher(read_db, event_store.identity)
+
+    reached = await watcher.wait("accounts", 1, last, 30)
+
+    await watcher.close()
+    assert (reached.stale, times) == (False, 3)
+    assert len([each for each in caplog.records if "nobody who waits" in each.message]) == 1
+
+
+async def test_what_no_runner_moves_any_more_is_looked_at_again(read_db: ReadDatabase) -> None:
+    watcher, of = Watcher(read_db, None), Generation("accounts", 1)
+    watcher.moved(of, 5)
+    assert watcher.lags("accounts", 1, 6)
+
+    watcher.forget(of)
+
+    assert not watcher.lags("accounts", 1, 6)
