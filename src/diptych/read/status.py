@@ -7,14 +7,17 @@ the owner saw the log last.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from diptych.codec import EPOCH
+from diptych.errors import Unavailable
 from diptych.log import EventStore
 from diptych.read import checkpoint, parked
 from diptych.read.checkpoint import LEASE_US, Checkpoint, Generation, Share, is_gone
 from diptych.read.database import ReadDatabase
+from diptych.read.generations import shadow_of
 from diptych.read.parked import Parked
 from diptych.read.projection import AnyProjection, type_names
 from diptych.read.wait import FINAL
@@ -52,7 +55,7 @@ class ProjectionStatus:
         state: "running", "catching up", "late" (above its `max_lag_s`), "rebuilding", "paused", "faulted",
             "needs newer code", "rewound", "no owner" (for longer than a lease), "replaced" or "not built".
         checkpoint: The last position applied.
-        head: The log's head when the status was taken, or as its owner saw it.
+        head: The log's head when the status was taken; without the log, or while that is away, as its owner saw it.
         owner: The worker that keeps it in step.
         error: Why it stopped, at an event of `error_type` at `error_position`, and since when.
         lag_events: Positions from the checkpoint to the head: no fewer than the events to go.
@@ -113,9 +116,9 @@ async def statuses(
     How these projections are doing, each generation and partition of their versions, those being rebuilt included.
 
     Args:
-        event_store: The log; None tells the lag as it was seen last.
+        event_store: The log; None tells the lag as it was seen last, and so is it told while the log is away.
     """
-    head = None if event_store is None else await event_store.head()
+    head = await head_of(event_store)
     async with read_db.snapshot() as connection:
         rows = await checkpoint.all_of(connection)
         is_parked = any(row.parked_at is not None for row in rows)
@@ -123,10 +126,18 @@ async def statuses(
     told = []
     for row in rows:
         mine = projections.get(row.of.projection)
-        if mine is not None and mine.version == row.of.version:
+        if mine is not None and mine.version == row.of.version and row.of != shadow_of(mine.name, mine.version):
             lag_s = await _lag_s(row, mine, found.now, head, event_store)
             told.append(_status(row, mine, found, max(row.position, row.head if head is None else head), lag_s))
     return told
+
+
+async def head_of(event_store: EventStore | None) -> int | None:
+    """The head of a log; None where there is none, or none can be asked now."""
+    try:
+        return None if event_store is None else await event_store.head()
+    except Unavailable:
+        return None
 
 
 def unprepared(projection: AnyProjection, error: str) -> ProjectionStatus:
@@ -157,11 +168,15 @@ async def _lag_s(
     """How long the oldest event waits already that is to be applied."""
     since = row.behind_since
     if event_store is not None and head is not None:
-        since = None
-        if head > row.position:
-            page = await event_store.page(row.position, limit=1, types=type_names(projection))
-            since = page.events[0].recorded_at if page.events else None
+        with suppress(Unavailable):
+            since = await _recorded_at(event_store, row.position, projection) if head > row.position else None
     return 0.0 if since is None else max(0.0, (now - since) / SECOND_US)
+
+
+async def _recorded_at(event_store: EventStore, position: int, projection: AnyProjection) -> int | None:
+    """When the first event beyond a position was recorded that a projection handles."""
+    page = await event_store.page(position, limit=1, types=type_names(projection))
+    return page.events[0].recorded_at if page.events else None
 
 
 def _status(row: Checkpoint, projection: AnyProjection, found: _Found, head: int, lag_s: float) -> ProjectionStatus:

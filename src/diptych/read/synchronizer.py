@@ -27,7 +27,7 @@ from diptych.read.projection import AnyProjection, checked
 from diptych.read.projector import table_names
 from diptych.read.reaction import Reaction
 from diptych.read.rebuild import Check, cancel, rebuild
-from diptych.read.status import ProjectionStatus, not_built, statuses, unprepared
+from diptych.read.status import ProjectionStatus, head_of, not_built, statuses, unprepared
 from diptych.read.switch import BACK_S, KEEP_S, switch_back, way_back
 from diptych.read.verify import FIRST, Verification, verify
 from diptych.read.wait import Reached, Watcher
@@ -238,7 +238,9 @@ class ReadModelSynchronizer:
         told = [*await statuses(self._read_db, self._projections, self._log), *stuck]
         if not declared:
             return told
-        head = max((each.head for each in told), default=0) if self._log is None else await self._log.head()
+        head = await head_of(self._log)
+        if head is None:
+            head = max((each.head for each in told), default=0)
         names = {each.name for each in told}
         return [*told, *(not_built(each, head) for each in self._projections.values() if each.name not in names)]
 

@@ -7,6 +7,7 @@ from typing import ClassVar
 import pytest
 from sqlalchemy import text
 
+from diptych.errors import Unavailable
 from diptych.log import EventStore
 from diptych.read import checkpoint, lateness
 from diptych.read.checkpoint import Generation
@@ -107,6 +108,32 @@ class Telling(ReadDatabaseCase):
             await connection.execute(text("UPDATE diptych_checkpoint SET lease_until = 1"))
 
         assert (await only(system)).state == "no owner"
+
+    async def test_while_only_the_log_is_away_it_is_told_as_its_owner_saw_it(
+        self, event_store: EventStore, read_db: ReadDatabase, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def away() -> int:
+            raise Unavailable("the log is away")
+
+        system = System(event_store, read_db, Accounts)
+        async with system.running():
+            last = await system.append(Opened(account="a", owner="ann"))
+            await system.reached("accounts", last)
+        monkeypatch.setattr(event_store.store, "head", away)
+
+        [status] = await system.synchronizer.status(declared=True)
+
+        assert (status.checkpoint, status.head, status.lag_events) == (last, last, 0)
+
+    async def test_what_a_projection_is_verified_by_is_not_told_of(
+        self, event_store: EventStore, read_db: ReadDatabase
+    ) -> None:
+        system = System(event_store, read_db, Accounts)
+        async with system.running():
+            await system.reached("accounts", await system.append(Opened(account="a", owner="ann")))
+            await half_a_rebuild(system, Generation("accounts", 1, 0))
+
+            assert await system.generations() == [(1, True)]
 
     async def test_a_rebuild_under_way_is_told_beside_what_is_served(
         self, event_store: EventStore, read_db: ReadDatabase
