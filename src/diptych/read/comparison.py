@@ -5,18 +5,29 @@ Both are walked in the order of their key, which the database sorts by: a page
 of the one, then whatever lies in the same stretch of the other.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
-from sqlalchemy import Column, ColumnElement, Table, literal, select, tuple_
+from sqlalchemy import Column, ColumnElement, Dialect, Table, literal, select, tuple_, type_coerce
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.types import TypeEngine, UserDefinedType
 
 from diptych.errors import BadProjection
 
 ROWS = 1_000
-Row = Mapping[str, Any]
+Row: TypeAlias = Mapping[str, Any]
 _Key = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Undecodable:
+    """What a cell holds that its column can't keep, as `stored`: equal to no value of the column."""
+
+    stored: Any
+
+    def __repr__(self) -> str:
+        return f"{self.stored!r} (which the column can't keep)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +82,8 @@ class Side:
         self._key: list[Column[Any]] = list(table.primary_key)
         if not self._key:
             raise BadProjection(f"table {table.name} has no primary key: give it one, so that its rows can be compared")
-        self._rows = select(*(table.c[name] for name in columns)).order_by(*self._key).limit(ROWS)
+        read = (type_coerce(table.c[name], _AsFarAsItCan(table.c[name].type)).label(name) for name in columns)
+        self._rows = select(*read).order_by(*self._key).limit(ROWS)
 
     def key_of(self, row: Row) -> _Key:
         """What tells a row from the others."""
@@ -97,7 +109,34 @@ class Side:
                 return
 
     def _there(self, key: _Key) -> ColumnElement[Any]:
-        return tuple_(*(literal(value, column.type) for value, column in zip(key, self._key, strict=True)))
+        return tuple_(*(_literal(value, column) for value, column in zip(key, self._key, strict=True)))
+
+
+class _AsFarAsItCan(UserDefinedType[Any]):
+    """Values of a type, and what can't be one as it is stored."""
+
+    cache_ok: bool | None = False
+
+    def __init__(self, kind: TypeEngine[Any]) -> None:
+        self.kind: TypeEngine[Any] = kind
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any] | None:
+        """The value again, or that there is none."""
+        decode = self.kind.dialect_impl(dialect).result_processor(dialect, coltype)
+        if decode is None:
+            return None
+
+        def decoded(stored: Any) -> Any:
+            try:
+                return decode(stored)
+            except Exception:  # noqa: BLE001  # whatever its type says to it
+                return Undecodable(stored)
+
+        return decoded
+
+
+def _literal(value: Any, column: Column[Any]) -> ColumnElement[Any]:
+    return literal(value.stored) if isinstance(value, Undecodable) else literal(value, column.type)
 
 
 async def differences(name: str, found: Side, expected: Side) -> AsyncIterator[Difference | None]:

@@ -3,23 +3,43 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
 from diptych.errors import EventFailed, NotServed, Unavailable
+from diptych.event import RecordedEvent
 from diptych.log import EventStore
 from diptych.read import checkpoint, comparison
 from diptych.read.checkpoint import Generation
+from diptych.read.columns import Key
 from diptych.read.database import ReadDatabase
+from diptych.read.projection import TableProjection
 from diptych.read.verify import Verification
 from diptych.testing.conformance.accounts import Accounts, Closed, Journal, Opened, Owners, Paid, System
 from diptych.testing.conformance.case import until
 from diptych.testing.conformance.read_case import ReadDatabaseCase
 from diptych.testing.conformance.rebuilding import half_a_rebuild, let_the_owner_die, tables
+from diptych.testing.conformance.things import Colour
 
 ACCOUNTS = 30
+
+
+@dataclass(frozen=True)
+class Paint:
+    """A row with a value that is one of a few."""
+
+    account: Key[str]
+    colour: Colour
+
+
+class Painted(TableProjection[Paint, Opened]):
+    """Owners that are colours."""
+
+    def evolve(self, row: Paint | None, event: RecordedEvent[Opened]) -> Paint | None:
+        return Paint(event.data.account, Colour(event.data.owner))
 
 
 class Verifying(ReadDatabaseCase):
@@ -153,6 +173,20 @@ class Verifying(ReadDatabaseCase):
 
             await system.synchronizer.rebuild_projection("accounts")
             assert (await system.synchronizer.verify("accounts")).skipped == ()
+
+    async def test_a_value_that_its_column_can_not_keep_is_a_row_that_differs(
+        self, event_store: EventStore, read_db: ReadDatabase
+    ) -> None:
+        system = System(event_store, read_db, Painted)
+        await system.append(Opened(account="a", owner="red"), Opened(account="b", owner="blue"))
+        async with system.running():
+            await system.reached("painted", await event_store.head())
+            await by_hand(read_db, "UPDATE painted_v1 SET colour = 'green' WHERE account = 'b'")
+
+            found = await system.synchronizer.verify("painted")
+
+        assert kinds(found) == (0, 0, 1)
+        assert "colour is 'green' (which the column can't keep), not <Colour.BLUE" in str(found)
 
     async def test_what_is_not_served_can_not_be_verified(self, event_store: EventStore, read_db: ReadDatabase) -> None:
         system = System(event_store, read_db, Accounts)
