@@ -123,7 +123,7 @@ async def _begin(
 
 async def _build(event_store: EventStore, read_db: ReadDatabase, build: Build, meter: Meter, *, check: bool) -> None:
     """All rows, then the indexes, and what came meanwhile; a build to be compared doesn't overtake what is served."""
-    against = await served_to_compare(read_db, build.of) if check else None
+    against = await served_to_compare(read_db, build) if check else None
     through = dict.fromkeys(build.positions, against.position) if against else None
     await meter.stage("building", build.position)
     await build.catch_up(through=through, moved=meter.moved)

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from sqlalchemy import Column, Index, Integer, MetaData, Table, UniqueConstraint, inspect
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.schema import CreateIndex, DropTable
 
@@ -36,7 +37,7 @@ def index_steps(shape: Shape, name: str) -> list[Step]:
     Each may be a transaction of its own: a database that writes one at a time lets others write between them.
     """
     table = shape.table(name, MetaData())
-    steps: list[Step] = [partial(_create_index, index=index) for index in shape.indexes(table)]
+    steps: list[Step] = [partial(make_index, index=index) for index in shape.indexes(table)]
     return [*steps, partial(_create_search, name=name, words=table.c[WORDS])] if shape.searched else steps
 
 
@@ -49,21 +50,35 @@ async def drop_table(connection: AsyncConnection, name: str) -> None:
 
 async def _create_search(connection: AsyncConnection, name: str, words: Column[Any]) -> None:
     if not _is_sqlite(connection):
-        await _create_index(connection, Index(_search(name), words, postgresql_using="gin"))
+        await make_index(connection, Index(_search(name), words, postgresql_using="gin"))
     elif not await _has_table(connection, _search(name)):
         for statement in _search_ddl(name):
             await connection.exec_driver_sql(statement)
 
 
-async def _create_index(connection: AsyncConnection, index: Index) -> None:
+async def make_index(connection: AsyncConnection, index: Index) -> None:
+    """Make an index, however long it takes, unless it is there."""
     create = CreateIndex(index, if_not_exists=True)
     if _is_sqlite(connection):
         await connection.execute(create)
         return
+    statement = str(create.compile(dialect=connection.dialect))
     # A statement of the connection is given seconds; a large table's index takes minutes.
     raw = await connection.get_raw_connection()
     assert raw.driver_connection is not None
-    await raw.driver_connection.execute(str(create.compile(dialect=connection.dialect)), timeout=INDEX_S)
+    try:
+        await raw.driver_connection.execute(statement, timeout=INDEX_S)
+    except Exception as error:
+        raise DBAPIError(statement, None, _OfTheDriver(error)) from error
+
+
+class _OfTheDriver(Exception):
+    """What the driver raised past SQLAlchemy, as a read database tells by it whether it is away."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(f"{type(error).__name__}: {error}")
+        self.__cause__ = error
+        self.sqlstate: str | None = getattr(error, "sqlstate", None)
 
 
 async def _has_table(connection: AsyncConnection, name: str) -> bool:

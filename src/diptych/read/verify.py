@@ -134,12 +134,21 @@ async def _skipped(read_db: ReadDatabase, found: Verification) -> tuple[Act, ...
     return tuple(each for each in skipped if each.version == of.version and (each.position or 0) <= found.position)
 
 
-async def served_to_compare(read_db: ReadDatabase, of: Generation) -> Checkpoint | None:
-    """What a build can be compared with: what its version serves, or else the version before it."""
+async def served_to_compare(read_db: ReadDatabase, built: Build) -> Checkpoint | None:
+    """
+    What a build can be compared with: what its version serves, or else the version before it.
+
+    Raises:
+        BadProjection: That has other partitions, which are not all at one position: known before anything is built.
+    """
     async with read_db.snapshot() as connection:
         served = [each for each in await checkpoint.all_of(connection) if each.served]
+    of = built.of
     mine = [each for each in served if each.of.projection == of.projection and each.of.version <= of.version]
-    return min(mine, key=lambda each: (-each.of.version, each.position), default=None)
+    found = min(mine, key=lambda each: (-each.of.version, each.position), default=None)
+    if found is not None:
+        _ends([each for each in mine if each.of == found.of], built)
+    return found
 
 
 async def _beyond(event_store: EventStore, read_db: ReadDatabase, built: Build, version: int) -> Mapping[int, int]:
