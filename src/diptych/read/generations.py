@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from diptych.errors import BadProjection, Unavailable
 from diptych.log import EventStore
-from diptych.read import checkpoint
+from diptych.read import checkpoint, sql
 from diptych.read.checkpoint import Checkpoint, Generation, Share, new_owner
 from diptych.read.database import ReadDatabase
 from diptych.read.place import why_no_place
@@ -80,8 +80,15 @@ async def begin_anew(event_store: EventStore, read_db: ReadDatabase, reaction: R
         await make(connection, event_store, new, 1)
         await put_at_the_head(connection, event_store, new.of)
         await checkpoint.switch(connection, found.of, new.of)
+        await stay_paused(connection, found.of, new.of)
         await _remove(connection, found.of)
         return new.of
+
+
+async def stay_paused(connection: AsyncConnection, old: Generation, new: Generation) -> None:
+    """Let what is served now be paused where what was served is: somebody ordered it, and nobody resumed it."""
+    if await sql.change(connection, "generation_pause", new.parameters(old=old.generation)):
+        _logger.warning("projection %s stays paused, as it was before the switch: resume it", new.projection)
 
 
 async def put_at_the_head(connection: AsyncConnection, event_store: EventStore, of: Generation) -> None:

@@ -15,7 +15,7 @@ from diptych.log import EventStore
 from diptych.read import checkpoint, sql
 from diptych.read.checkpoint import Checkpoint, Generation
 from diptych.read.database import ReadDatabase
-from diptych.read.generations import newest_kept, partitions_of
+from diptych.read.generations import newest_kept, partitions_of, stay_paused
 from diptych.read.place import why_no_place
 from diptych.read.projection import AnyProjection
 from diptych.read.wait import Watcher
@@ -50,6 +50,7 @@ async def switch(
         if reached < seen and await why_no_place(event_store, served[0]) is None:
             return False
         await checkpoint.switch(connection, old, new)
+        await stay_paused(connection, old, new)
         for each in await _kept_before(connection, old, new):
             await sql.change(connection, "generation_retire", each.parameters(keep_us=0))
         await sql.change(connection, "generation_retire", old.parameters(keep_us=int(keep_s * 1_000_000)))

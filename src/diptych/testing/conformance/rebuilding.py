@@ -63,6 +63,23 @@ class Busy(EventStore):
 class Rebuilding(ReadDatabaseCase):
     """What is served answers all the time, and is never older than it was."""
 
+    async def test_what_is_paused_stays_paused_when_it_is_rebuilt(
+        self, event_store: EventStore, read_db: ReadDatabase
+    ) -> None:
+        system = System(event_store, read_db, Accounts)
+        await system.append(Opened(account="1", owner="ann"))
+        async with system.running():
+            await system.reached("accounts", await event_store.head())
+            await system.synchronizer.pause("accounts")
+
+            await system.synchronizer.rebuild_projection("accounts")
+
+            last = await system.append(Paid(account="1", amount=4))
+            reached = await system.synchronizer.wait_for("accounts", last, timeout=30)
+            assert (reached.stale, reached.reason) == (True, "paused")
+            await system.synchronizer.resume("accounts")
+            await system.reached("accounts", last)
+
     async def test_a_rebuild_never_empties_what_is_served(self, event_store: EventStore, read_db: ReadDatabase) -> None:
         system = System(event_store, read_db, Accounts)
         await system.append(*(Opened(account=str(n), owner="ann") for n in range(300)))
