@@ -56,7 +56,7 @@ MUTANTS = [
         "P10",
         f"{READ}/runner.py",
         "await self.follower.release()  # to workers that may have it",
-        "",
+        "pass",
         READ_DATABASES,
         "newer_code_waits and not Postgres",
     ),

@@ -40,7 +40,7 @@ MUTANTS = [
         "if stands_still or waiter.position <= found.position",
         "if True or waiter.position <= found.position",
         READ_DATABASES,
-        "follows_nothing",
+        "answered_soon_after and not Postgres",
     ),
     Mutant(
         "what is parked below a position is told",

@@ -256,7 +256,7 @@ class AsJson(TypeDecorator[Any]):
         return None if value is None else self._decode(value)
 
 
-def told(type: TypeEngine[Any]) -> str:
+def in_words(type: TypeEngine[Any]) -> str:
     """What a column keeps, in words that are the same on every database."""
     match type:
         case Amount():

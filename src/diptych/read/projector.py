@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from diptych.errors import BadProjection
 from diptych.event import RecordedEvent
 from diptych.read.checkpoint import NOTHING, Generation, Plan
-from diptych.read.columns import told
+from diptych.read.columns import in_words
 from diptych.read.fingerprint import fingerprint
 from diptych.read.fold import fold_table, fold_two_rounds
 from diptych.read.partitions import keys_of
@@ -242,7 +242,9 @@ def _differences(built: dict[str, dict[str, str]], declared: dict[str, dict[str,
 def _table_told(table: Table) -> dict[str, str]:
     """What a table of a free-form projection keeps, its indexes included."""
     columns = {
-        column.name: f"{told(column.type)}{' key' if column.primary_key else ''}{' or NULL' if column.nullable else ''}"
+        column.name: in_words(column.type)
+        + (" key" if column.primary_key else "")
+        + (" or NULL" if column.nullable else "")
         for column in table.columns
     }
     indexes = {str(index.name): f"index of {', '.join(map(str, index.expressions))}" for index in table.indexes}

@@ -49,7 +49,7 @@ from diptych.read.columns import (
     Scale,
     TimeOfDay,
     UtcTime,
-    told,
+    in_words,
 )
 
 POSITION = "_position"
@@ -98,7 +98,7 @@ class ColumnShape:
     def told(self) -> str:
         """What it keeps and what it is for, in words."""
         marks = [f" {mark.value}" for mark in Mark if mark in self.marks]
-        return f"{told(self.type)}{''.join(marks)}{' or NULL' if self.optional else ''}"
+        return f"{in_words(self.type)}{''.join(marks)}{' or NULL' if self.optional else ''}"
 
     @cached_property
     def _bind(self) -> Callable[[Any], Any]:

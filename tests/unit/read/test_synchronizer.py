@@ -141,10 +141,8 @@ async def test_tables_that_can_not_be_removed_are_told_of_once_and_end_nothing(
         last = await system.append(Paid(account="a", amount=1))
         await system.reached("accounts", last)
         await system.reached("owners", last)
-    assert [each.message for each in caplog.records if "can't be removed" in each.message] == [
-        "generation 1 that accounts served stays, its tables can't be removed; drop what somebody made on them: "
-        "a view depends on accounts_v1"
-    ]
+    [told] = [each.message for each in caplog.records if "can't be removed" in each.message]
+    assert told.startswith("generation 1 that accounts served stays, its tables can't be removed; drop what")
 
 
 async def _end(_: runner.Runner, error: Exception, page: Any) -> None:
