@@ -76,7 +76,7 @@ MUTANTS = [
     Mutant(
         "a checkpoint is a place in this log",
         "P12",
-        f"{READ}/follower.py",
+        f"{READ}/place.py",
         "return there is not None and there.id == found.event_id",
         "return True",
         "tests/unit/test_app.py",

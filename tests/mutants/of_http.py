@@ -9,7 +9,7 @@ MUTANTS = [
         "a command holds at the versions that its sender names only",
         "P4",
         f"{WRITE}/unit_of_work.py",
-        "        self.insist()\n",
+        "        await self.insist()\n",
         "",
         "tests/unit/write/test_condition.py",
         "its_sender_allows",

@@ -301,7 +301,13 @@ class Follower:
         if self.held is not None:
             async with self._read_db.begin() as connection:
                 await checkpoint.release(connection, self.held)
-            self.held = None
+            self.lost()
+
+    def lost(self) -> None:
+        """Own nothing any more: who waits is told by whoever does."""
+        self.held = None
+        if self._serves:
+            self._watcher.forget(self.of)
 
     async def _stand_on_this_log(self, held: Checkpoint) -> None:
         seen = self._event_store.store.connections

@@ -54,7 +54,8 @@ class Runner:
                 _logger.warning("projection %s waits, a database is away: %s", self._name, error)
                 await self._back_off()
             except FencedOut:
-                self.follower.held = self._turn.owned = None
+                self._turn.owned = None
+                self.follower.lost()
                 await self._look()
                 self._tell_of_the_loss()
             except Paused:
@@ -241,7 +242,7 @@ class Runner:
             await self._look()
         self._failures = self._pauses = 0
         if not self._stop.is_set():
-            self.follower.held = None  # claimed anew, wherever its checkpoint is now
+            self.follower.lost()  # claimed anew, wherever its checkpoint is now
 
     def _is_as_it_was(self, failure: Failure) -> bool:
         row, held = self._turn.row, self.follower.held

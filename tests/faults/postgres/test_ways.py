@@ -11,7 +11,7 @@ from tests.faults.postgres.foreigners import CALL, foreign
 from tests.faults.postgres.proxy import proxy_before
 from tests.faults.waiting import until
 
-from diptych import Misuse, Unavailable
+from diptych import Misuse, OutcomeUnknown, Unavailable
 from diptych.store.port import Append, Outcome
 from diptych.store.postgres import Limits, open_postgres
 from diptych.store.postgres.batch import lists
@@ -152,6 +152,32 @@ async def test_a_command_whose_answer_is_lost_is_done_once(cluster: Cluster, amo
 
             assert outcome.ends[0].version == number + 1
         assert proxy.cuts
+
+
+async def test_an_append_that_may_be_stored_is_never_said_to_be_refused(cluster: Cluster) -> None:
+    """Its answer is lost, and then nobody is let in any more: it is there, and its sender is told that it may be."""
+    cluster.psql("CREATE ROLE shut_out LOGIN SUPERUSER")
+    append = an_append(to("Order-1"))
+    async with (
+        proxy_before(cluster.port) as proxy,
+        open_postgres(cluster.url(user="shut_out", port=proxy.port), Limits(patience_s=2.0)) as store,
+    ):
+        await store.append(an_append(to("Order-0"), to("Order-2")))
+        cluster.psql("ALTER ROLE shut_out NOLOGIN")
+        proxy.cut_at = b"diptych_"
+        with pytest.raises(OutcomeUnknown):
+            await store.append(append)
+    async with open_postgres(cluster.url()) as store:
+        assert append.streams[0].events[0].id in [each.id for each in await everything(store)]
+
+
+async def test_an_append_that_was_never_sent_is_in_no_doubt(cluster: Cluster) -> None:
+    async with open_postgres(cluster.url(), Limits(patience_s=1.0)) as store:
+        cluster.stop()
+        with pytest.raises(Unavailable) as away:
+            await store.append(an_append(to("Order-1")))
+
+    assert type(away.value) is Unavailable
 
 
 async def test_a_server_that_answers_nothing_any_more_is_said_to_be_away(cluster: Cluster) -> None:

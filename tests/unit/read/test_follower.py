@@ -1,6 +1,7 @@
 """What one share does when a database is lost in the middle: nothing twice, nothing out of order, nothing for good."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -53,13 +54,14 @@ class Names(TableProjection[Row, Told]):
     name = "names"
     on_failure: ClassVar[Stop | Park] = Park(tries=1)
     poison: ClassVar[frozenset[int]] = frozenset()
+    why: ClassVar[str] = "poison"
 
     def keys(self, event: RecordedEvent[Told]) -> tuple[str, ...]:
         return event.data.names
 
     def evolve(self, row: Row | None, event: RecordedEvent[Told]) -> Row | None:
         if event.data.number in self.poison:
-            raise ValueError("poison \ud800\0")
+            raise ValueError(self.why)
         return replace(row, seen=row.seen + str(event.data.number)) if row else None
 
     def initial(self, key: str) -> Row:
@@ -260,7 +262,9 @@ async def test_a_failure_is_told_whatever_characters_it_is_made_of_and_its_lease
     event_store: EventStore, read_db: ReadDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Names, "poison", frozenset({1}))
+    monkeypatch.setattr(Names, "why", "poison \ud800\0")
     monkeypatch.setattr(Names, "on_failure", Stop(tries=1))
+    monkeypatch.setattr(logging.getLogger("diptych.projection"), "disabled", True)  # no report could hold it
     last = await tell(event_store, 1)
     async with following(event_store, read_db) as synchronizer:
         found = await until_it_is(synchronizer, lambda found: found.state == "faulted")

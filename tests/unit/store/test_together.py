@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from diptych.store.postgres.together import Together
+from diptych import Unavailable
+from diptych.store.postgres.together import MOST, Together
 
 
 class Server:
@@ -43,18 +44,43 @@ async def test_what_is_asked_while_an_answer_is_awaited_goes_out_as_one() -> Non
     assert server.asked == [[1], [2, 3, 3]]
 
 
-async def test_what_fails_is_told_to_those_who_asked_it_and_the_next_are_answered() -> None:
+async def test_only_who_asked_what_fails_is_told_so() -> None:
     server = Server()
     together = Together(server.doubled, "test")
     server.may_answer.set()
 
-    failed = await asked(together, 0, 1)
-    with pytest.raises(ZeroDivisionError):
-        await failed[0]
-    with pytest.raises(ZeroDivisionError):
-        await failed[1]
+    fails, is_answered = await asked(together, 0, 1)
 
+    with pytest.raises(ZeroDivisionError):
+        await fails
+    assert await is_answered == 2
     assert await together.ask(2) == 4
+
+
+async def test_all_are_told_at_once_that_the_server_is_away() -> None:
+    tries: list[Sequence[int]] = []
+
+    async def away(numbers: Sequence[int]) -> Sequence[int]:
+        tries.append(numbers)
+        raise Unavailable("the server is away")
+
+    callers = await asked(Together(away, "test"), 1, 2)
+
+    for caller in callers:
+        with pytest.raises(Unavailable):
+            await caller
+    assert tries == [(1, 2)]
+
+
+async def test_so_many_go_together_at_most() -> None:
+    server = Server()
+    together = Together(server.doubled, "test")
+    server.may_answer.set()
+
+    callers = await asked(together, *range(1, MOST + 2))
+
+    assert [await caller for caller in callers] == [2 * number for number in range(1, MOST + 2)]
+    assert [len(numbers) for numbers in server.asked] == [MOST, 1]
 
 
 async def test_who_gives_up_takes_nobody_with_him() -> None:

@@ -17,7 +17,7 @@ import asyncpg
 from diptych.errors import CommandIdReused, OutcomeUnknown, Refused, Unavailable
 from diptych.store.port import Append, CommandRecord, Outcome, StreamEnd
 from diptych.store.postgres.batch import Known, alone, appended_alone, found, lists
-from diptych.store.postgres.connection import Line, Server, explain, is_away, pause
+from diptych.store.postgres.connection import Line, NotConnected, Server, explain, is_away, pause
 from diptych.store.queue import Answer
 from diptych.store.rules import check_repeat
 from diptych.store.statements import statements
@@ -100,9 +100,11 @@ class Appender:
                 return await self._sent(appends, synchronous, behind)
             except Exception as error:
                 if not is_away(error):
+                    if in_doubt:  # an earlier try may be stored, whatever refuses this one
+                        raise _GaveUp(error, in_doubt=True) from error
                     raise
-                # A lock that was not given in time, and a connection that was not made: nothing was sent.
-                in_doubt = in_doubt or not isinstance(error, asyncpg.LockNotAvailableError)
+                # A lock that was not given in time, and a connection that was not made: nothing is stored.
+                in_doubt = in_doubt or not isinstance(error, asyncpg.LockNotAvailableError | NotConnected)
                 if time.monotonic() > deadline:
                     raise _GaveUp(await self._with_culprit(error), in_doubt=in_doubt) from error
             await pause(tries)

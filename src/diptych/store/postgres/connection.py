@@ -84,6 +84,10 @@ class Server:
         )
 
 
+class NotConnected(ConnectionError):
+    """The server was not reached: nothing was sent to it."""
+
+
 class Line:
     """One connection that is kept, and made again when it was lost. Used by one task at a time."""
 
@@ -124,7 +128,12 @@ class Line:
 
     async def _connected(self) -> Connection:
         if self._connection is None or self._connection.is_closed():
-            self._connection = await self._server.connect(self._patience_s)
+            try:
+                self._connection = await self._server.connect(self._patience_s)
+            except Exception as error:
+                if not is_away(error):
+                    raise
+                raise NotConnected(str(error) or type(error).__name__) from error
         return self._connection
 
 

@@ -67,6 +67,7 @@ async def _transaction(server: Server, patience_s: float) -> AsyncIterator[Conne
         connection = await server.connect(patience_s)
         try:
             async with connection.transaction(isolation="read_committed"):
+                await connection.execute("SET LOCAL synchronous_commit = on")  # whatever the server's own setting is
                 yield connection
         finally:
             await farewell(connection)

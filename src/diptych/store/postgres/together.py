@@ -9,6 +9,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
+from diptych.errors import Unavailable
+from diptych.store.postgres.connection import is_away
+
+MOST = 100
 Q = TypeVar("Q")
 A = TypeVar("A")
 
@@ -37,17 +41,26 @@ class Together(Generic[Q, A]):
 
     async def _send(self) -> None:
         while self._asked:
-            questions, waiting = zip(*self._asked, strict=True)
-            self._asked = []
+            asked, self._asked = self._asked[:MOST], self._asked[MOST:]
             try:
-                answers = await self._answers_to(questions)
-            except Exception as error:  # noqa: BLE001  # it is theirs who asked
-                _fail(waiting, error)
+                await self._answer(asked)
             except BaseException:
-                _fail(waiting, ConnectionError("the log is closing"))
+                _fail([answer for _, answer in asked], ConnectionError("the log is closing"))
                 raise
+
+    async def _answer(self, asked: "Sequence[tuple[Q, asyncio.Future[A]]]") -> None:
+        """Answer all of them at once; one by one where that fails of what is asked, so that only the guilty fails."""
+        questions, waiting = zip(*asked, strict=True)
+        try:
+            answers = await self._answers_to(questions)
+        except Exception as error:  # noqa: BLE001  # it is theirs who asked
+            if len(asked) == 1 or isinstance(error, Unavailable) or is_away(error):
+                _fail(waiting, error)
             else:
-                _settle(waiting, answers)
+                for each in asked:
+                    await self._answer([each])
+        else:
+            _settle(waiting, answers)
 
 
 def _settle(waiting: "Sequence[asyncio.Future[A]]", answers: Sequence[A]) -> None:
