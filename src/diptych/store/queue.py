@@ -2,7 +2,7 @@
 Gather appends on the event loop, and hand them out in batches of bounded size.
 
 The more callers, the larger the batch, so that they share a sync of the disk.
-The order of calls is kept. What waits is bounded by number and by time.
+They are handed out in the order of calls. What waits is bounded by number and by time.
 """
 
 import asyncio

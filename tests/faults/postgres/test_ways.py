@@ -93,7 +93,7 @@ CREATE TRIGGER dies_slowly BEFORE INSERT ON diptych_event FOR EACH ROW WHEN (NEW
 
 
 async def test_a_batch_that_fails_in_its_turn_is_not_overtaken(cluster: Cluster) -> None:
-    """The next one was sent when the order was certain; it isn't any more, so it goes again behind the first."""
+    """The next one was sent right behind it, finds nothing of it, and goes again when the first has its answer."""
     async with open_postgres(cluster.url()) as store:
         cluster.psql(POISON)
         good = asyncio.create_task(store.append(an_append(to("Order-1", expected=0))))

@@ -70,8 +70,9 @@ END $$;
 
 -- Append a batch in one transaction, in an order that no reader ever sees otherwise.
 --
--- Then ids, then versions, then positions, then the rows. No id occurs twice in a batch. Where it is not
--- to look for ids that are known, a known one breaks a constraint, and then it is to be called again to look.
+-- The order lock, then ids, then versions, then positions, then the rows. No two appends of a batch have one
+-- id. Where it is not to look for ids that are known, a known one breaks a constraint, and then it is to be
+-- called again to look.
 --
 -- Lists come as text, which costs a driver far less than arrays: numbers between commas, the others
 -- between delimiters, which none of them holds. There is a number in a_entries for each append, an
