@@ -252,6 +252,7 @@ class Running:
         if self._failure is not None:
             return False, f"the synchronizer ended: {self._failure}"
         try:
+            await self.event_store.head()  # a status could be told without the log
             statuses = await self.synchronizer.status()
         except Unavailable as error:
             return False, str(error)
