@@ -15,3 +15,9 @@ def urls(tmp_path: Path) -> list[str]:
 def log(urls: list[str]) -> list[str]:
     """The option that names the log."""
     return urls[:2]
+
+
+@pytest.fixture(autouse=True)
+def no_width_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is piped is as wide as it needs; whoever runs the tests at once may have named a width."""
+    monkeypatch.delenv("COLUMNS", raising=False)

@@ -111,6 +111,10 @@ class Feed:
             async with self._turns:
                 return self._find(reader) or await self._read(reader, limit)
 
+    def is_shared_by(self, reader: "Reader") -> bool:
+        """Whether others are about to want what a reader reads."""
+        return not reader.reads_alone and bool(self._with(reader))
+
     async def _read(self, reader: "Reader", limit: int) -> Shared:
         types = reader.types.union(*(each.types for each in self._with(reader)))
         page = await self.event_store.page(reader.after, limit=limit, types=types)
@@ -201,7 +205,7 @@ class Reader:
 
     def reading_on(self, page: Page, limit: int) -> AbstractAsyncContextManager[None]:
         """Read what comes after a page while the block applies it, unless others read for this one too."""
-        if self._from is not None or self.is_at_head:
+        if self._from is not None or self.is_at_head or self._feed.is_shared_by(self):
             return nullcontext()
         return self._ahead.reading(page.through, limit)
 
