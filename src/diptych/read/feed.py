@@ -132,9 +132,9 @@ class Feed:
 
     def _leads(self, reader: "Reader") -> bool:
         """Whether a reader is where the next page is to be read, and others come after it."""
-        if reader.reads_alone or (self._shared and reader.after < self._shared[-1].through):
+        if self._shared and reader.after < self._shared[-1].through:
             return False
-        return bool(self._with(reader))
+        return self.is_shared_by(reader)
 
     def _with(self, reader: "Reader") -> list["Reader"]:
         """Who is about to want what comes after a reader."""
