@@ -51,6 +51,7 @@ class Codec:
         self._max_payload_bytes = max_payload_bytes
         self._last_metadata: Metadata | None = None
         self._last_metadata_encoded = b""
+        self._last_decoded: tuple[bytes, Metadata] | None = None
         self._decode: dict[type[Event], Callable[[bytes], Event]] = {event: _decoder(event) for event in catalogue}
         self._decode_as_it_is = {
             (name, event_type(event).version): decode
@@ -110,7 +111,7 @@ class Codec:
             Unreadable: Its payload is no JSON object or doesn't fit the class, or an upcaster failed.
         """
         try:
-            data, metadata = self._data(stored), _decode_metadata(stored.metadata)
+            data, metadata = self._data(stored), self._metadata(stored.metadata)
         except Exception as error:  # whatever an upcaster raises, too
             why = str(error) or type(error).__name__
             raise Unreadable(type=stored.type, position=stored.position, why=why) from error
@@ -158,6 +159,14 @@ class Codec:
             raise NotStorable(what=what, path=path.strip("`") or "$", why=why) from error
         if returned != event and not _is_same(event, returned):
             raise NotStorable(what=what, path=_difference(event, returned), why=CHANGED)
+
+    def _metadata(self, encoded: bytes) -> Metadata:
+        """Events that were appended together share theirs, unless it holds what may be changed."""
+        if (last := self._last_decoded) is not None and last[0] == encoded and not last[1].extra:
+            return last[1]
+        metadata = _decode_metadata(encoded)
+        self._last_decoded = encoded, metadata
+        return metadata
 
     def _data(self, stored: StoredEvent) -> Any:
         as_it_is = self._decode_as_it_is.get((stored.type, stored.schema_version))

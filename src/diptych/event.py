@@ -70,7 +70,11 @@ class RawEvent(msgspec.Struct, frozen=True):
 
 
 class Metadata(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """What is known of an event beside the fact: who, because of what, in the course of what."""
+    """
+    What is known of an event beside the fact: who, because of what, in the course of what.
+
+    Events that were appended together may share one: nobody changes its `extra`.
+    """
 
     correlation_id: str | None = None
     causation_id: str | None = None

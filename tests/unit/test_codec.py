@@ -16,6 +16,7 @@ from diptych.catalogue import Catalogue, upcast
 from diptych.codec import MAX_DEPTH, Codec
 from diptych.errors import BadCatalogue, NewerSchema, NotStorable, Unreadable
 from diptych.event import Event, Metadata, RawEvent
+from diptych.message import new_id
 from diptych.store.port import NewEvent, StoredEvent
 
 
@@ -167,6 +168,21 @@ def test_metadata_that_would_not_come_back_is_refused(metadata: Metadata, path: 
 
     assert refused.value.path == path
     assert why in refused.value.why
+
+
+def test_metadata_is_shared_only_by_events_that_were_appended_with_the_same() -> None:
+    def decoded(metadata: bytes) -> Metadata:
+        raw = StoredEvent(7, "S-1", "S", 1, "Unknown", 1, new_id(), b"{}", metadata, 1)
+        return codec.decode(raw).metadata
+
+    both = [decoded(b'{"actor":"ann"}'), decoded(b'{"actor":"ann"}')]
+    assert both == [Metadata(actor="ann")] * 2
+    assert both[0] is both[1]
+    both[0].extra["seen"] = True
+    assert decoded(b'{"actor":"ann"}').extra == {}
+    decoded(b'{"extra":{"k":1}}').extra["k"] = 2
+    assert decoded(b'{"extra":{"k":1}}').extra == {"k": 1}
+    assert decoded(b"{}") == Metadata()
 
 
 def test_an_unknown_type_is_read_raw() -> None:

@@ -7,14 +7,13 @@ over the connections that were there before: behind a fail-over it is read again
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Collection, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 from diptych.event import RecordedEvent
 from diptych.log import EventStore
-from diptych.read.batch import collector_paused
 from diptych.store.port import Page, StoredEvent
 
 
@@ -33,16 +32,9 @@ class Ahead:
         self._page: tuple[_Asked, Page] | None = None
         self._decoded: tuple[Sequence[StoredEvent], list[RecordedEvent[Any]]] | None = None
 
-    @asynccontextmanager
-    async def reading(self, after: int, limit: int) -> AsyncIterator[None]:
-        """Read the page after a position while the block runs; what fails is left to whoever asks for it."""
-        task = asyncio.create_task(self._read(self._asked(after, limit)), name="diptych-read-ahead")
-        try:
-            yield
-            await asyncio.wait([task])
-        finally:
-            task.cancel()
-            await asyncio.wait([task])
+    def reading(self, after: int, limit: int) -> AbstractAsyncContextManager[None]:
+        """Read the page after a position while the block runs."""
+        return meanwhile(self._read(self._asked(after, limit)))
 
     def page(self, after: int, limit: int) -> Page | None:
         """The page after a position, if it is here; it is given once."""
@@ -62,8 +54,23 @@ class Ahead:
 
     async def _read(self, asked: _Asked) -> None:
         self._page = self._decoded = None
+        page = await self._event_store.page(asked.after, limit=asked.limit, types=self._types)
+        self._page = (asked, page)
+        self._decoded = (page.events, [self._event_store.codec.decode(event) for event in page.events])
+
+
+@asynccontextmanager
+async def meanwhile(reading: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Read while the block runs, to the end of the reading; what fails is left to whoever asks for it."""
+
+    async def read() -> None:
         with suppress(Exception):
-            page = await self._event_store.page(asked.after, limit=asked.limit, types=self._types)
-            self._page = (asked, page)
-            with collector_paused():
-                self._decoded = (page.events, [self._event_store.codec.decode(event) for event in page.events])
+            await reading
+
+    task = asyncio.create_task(read(), name="diptych-read-ahead")
+    try:
+        yield
+        await asyncio.wait([task])
+    finally:
+        task.cancel()
+        await asyncio.wait([task])

@@ -3,22 +3,51 @@ Work through a batch without the garbage collector.
 
 A batch makes tens of thousands of values that all live until it is written. Each
 few hundred of them would have the collector walk the whole program's objects for
-cycles that aren't there: a third of the time of catching up. So it pauses while
-a batch is decoded and folded, parts that never wait, and goes on behind it.
+cycles that aren't there: a third of the time of catching up. So it pauses from
+reading a batch to its commit, and goes on when all values of the batch are gone.
+Where batches overlap without end it has its turn now and then all the same.
 """
 
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
+from time import monotonic
+
+LONGEST_S = 5.0
+
+
+class _Pause:
+    """How many need it now, over all threads, and since when the collector is off for them."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._inside = 0
+        self._since: float | None = None
+
+    def enter(self) -> None:
+        with self._lock:
+            self._inside += 1
+            if gc.isenabled():
+                gc.disable()
+                self._since = monotonic()
+
+    def leave(self) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._since is not None and (not self._inside or monotonic() - self._since > LONGEST_S):
+                self._since = None
+                gc.enable()
+
+
+_pause = _Pause()
 
 
 @contextmanager
 def collector_paused() -> Iterator[None]:
-    """Let no collection run inside; for code that doesn't wait. Where it was switched off, it stays so."""
-    was_on = gc.isenabled()
-    gc.disable()
+    """Let no collection run inside, for some seconds at a time. Where it was switched off, it stays so."""
+    _pause.enter()
     try:
         yield
     finally:
-        if was_on:
-            gc.enable()
+        _pause.leave()

@@ -22,7 +22,8 @@ from weakref import WeakSet
 from diptych.codec import Codec
 from diptych.event import RecordedEvent
 from diptych.log import EventStore
-from diptych.read.ahead import Ahead
+from diptych.read.ahead import Ahead, meanwhile
+from diptych.read.batch import collector_paused
 from diptych.store.port import Page, StoredEvent
 
 PAGES = 3
@@ -109,16 +110,22 @@ class Feed:
                 await self._wait_for_those_behind(reader)
                 continue
             async with self._turns:
-                return self._find(reader) or await self._read(reader, limit)
+                return self._find(reader) or await self._read(reader, reader.after, limit)
 
     def is_shared_by(self, reader: "Reader") -> bool:
         """Whether others are about to want what a reader reads."""
         return not reader.reads_alone and bool(self._with(reader))
 
-    async def _read(self, reader: "Reader", limit: int) -> Shared:
+    async def read_on(self, reader: "Reader", shared: Shared, limit: int) -> None:
+        """Read what comes after a shared page, if that is the last of a few."""
+        async with self._turns:
+            if shared.is_full and len(self._shared) < PAGES and self._shared and self._shared[-1] is shared:
+                await self._read(reader, shared.through, limit)
+
+    async def _read(self, reader: "Reader", after: int, limit: int) -> Shared:
         types = reader.types.union(*(each.types for each in self._with(reader)))
-        page = await self.event_store.page(reader.after, limit=limit, types=types)
-        read = Shared(reader.after, types, page, is_full=len(page.events) >= limit)
+        page = await self.event_store.page(after, limit=limit, types=types)
+        read = Shared(after, types, page, is_full=len(page.events) >= limit)
         self._find(reader)
         if read.through > read.after:
             self._shared.append(read)
@@ -193,7 +200,8 @@ class Reader:
     async def page(self, after: int, limit: int) -> Page:
         """Events after a position, at most *limit*, and how far this shows the log."""
         self.after, self._moved_at = after, monotonic()
-        found = self._ahead.page(after, limit) or await self._feed.next(self, limit)
+        with collector_paused():
+            found = self._ahead.page(after, limit) or await self._feed.next(self, limit)
         self._moved_at = monotonic()
         if isinstance(found, Shared):
             self._from = found
@@ -204,8 +212,10 @@ class Reader:
         return found
 
     def reading_on(self, page: Page, limit: int) -> AbstractAsyncContextManager[None]:
-        """Read what comes after a page while the block applies it, unless others read for this one too."""
-        if self._from is not None or self.is_at_head or self._feed.is_shared_by(self):
+        """Read what comes after a page while the block applies it, for those that share it too."""
+        if self._from is not None:
+            return meanwhile(self._feed.read_on(self, self._from, limit))
+        if self.is_at_head or self._feed.is_shared_by(self):
             return nullcontext()
         return self._ahead.reading(page.through, limit)
 

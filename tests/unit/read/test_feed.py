@@ -260,21 +260,47 @@ async def test_a_reader_alone_has_its_next_page_read_and_decoded_while_the_last_
     assert reader.is_at_head
 
 
-async def test_nothing_is_read_ahead_at_the_head_or_where_others_read(
-    event_store: EventStore, counted: Counted
-) -> None:
+async def test_nothing_is_read_ahead_at_the_head(event_store: EventStore, counted: Counted) -> None:
     await fill(event_store, 30)
-    feed = Feed(event_store)
-    reader = feed.reader(["Red", "Green", "Blue"])
+    reader = Feed(event_store).reader(["Red", "Green", "Blue"])
     at_head = await reader.page(0, 40)
     async with reader.reading_on(at_head, 40):
         assert counted.pages == 1
-    other = feed.reader(["Red", "Green"])
-    shared = await other.page(0, 20)
-    async with other.reading_on(shared, 20):
-        await asyncio.sleep(0)
+
+    assert counted.pages == 1
+
+
+async def test_what_is_shared_is_read_on_once_for_all_while_one_applies_it(
+    event_store: EventStore, counted: Counted
+) -> None:
+    await fill(event_store, 60)
+    feed = Feed(event_store)
+    first, second = feed.reader(["Red", "Green", "Blue"]), feed.reader(["Red", "Green"])
+    page = await first.page(0, 20)
+    async with first.reading_on(page, 20):
+        own = await second.page(0, 20)
+        async with second.reading_on(own, 20):
+            await asyncio.sleep(0)
 
     assert counted.pages == 2
+    page = await first.page(page.through, 20)
+    own = await second.page(own.through, 20)
+    assert counted.pages == 2
+    assert [event.position for event in page.events] == (await positions(event_store))[20:40]
+    assert {event.type for event in own.events} == {"Red", "Green"}
+
+
+async def test_no_more_pages_are_read_on_than_are_kept(event_store: EventStore, counted: Counted) -> None:
+    await fill(event_store, 30 * (feeds.PAGES + 3))
+    feed = Feed(event_store)
+    ahead, behind = feed.reader(["Red", "Green", "Blue"]), feed.reader(["Red", "Green"])
+    page = await ahead.page(0, 30)
+    for _ in range(feeds.PAGES - 1):
+        page = await ahead.page(page.through, 30)
+    async with ahead.reading_on(page, 30):
+        assert behind.after == 0
+
+    assert counted.pages == feeds.PAGES
 
 
 @pytest.mark.parametrize(("after", "limit", "connections"), [(10, 20, 0), (20, 10, 0), (20, 20, 7)])

@@ -1,0 +1,50 @@
+"""The collector rests while batches are worked through, and never for good."""
+
+import gc
+from collections.abc import Iterator
+
+import pytest
+
+from diptych.read import batch
+from diptych.read.batch import collector_paused
+
+
+@pytest.fixture(autouse=True)
+def collector() -> Iterator[None]:
+    gc.enable()
+    yield
+    gc.enable()
+
+
+def test_it_rests_until_the_last_of_those_that_overlap_is_done() -> None:
+    first, second = collector_paused(), collector_paused()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert not gc.isenabled()
+
+    second.__exit__(None, None, None)
+    assert gc.isenabled()
+
+
+def test_it_has_its_turn_where_batches_overlap_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch, "LONGEST_S", 0.0)
+    with collector_paused():
+        with collector_paused():
+            assert not gc.isenabled()
+        assert gc.isenabled()
+        with collector_paused():
+            assert not gc.isenabled()
+
+
+def test_it_stays_off_where_the_program_switched_it_off() -> None:
+    gc.disable()
+    with collector_paused():
+        assert not gc.isenabled()
+    assert not gc.isenabled()
+
+
+def test_it_goes_on_behind_a_batch_that_fails() -> None:
+    with pytest.raises(RuntimeError), collector_paused():
+        raise RuntimeError("in the batch")
+    assert gc.isenabled()
