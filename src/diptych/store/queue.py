@@ -104,7 +104,7 @@ class Queue:
 
 
 def _size(append: Append) -> int:
-    size = 0
+    size = len(append.command.result) if append.command else 0
     for stream in append.streams:
         for event in stream.events:
             size += len(event.payload) + len(event.metadata)

@@ -43,6 +43,7 @@ class UnitOfWork(msgspec.Struct):
     _staged: dict[str, ToStream] = {}
     _loaded: tuple[str, int] | None = None
     _seen: dict[str, tuple[int, str]] = {}
+    _connections: int = 0
     _appended: tuple[str, int] | None = None
     _ordinal: int = 0
 
@@ -55,7 +56,10 @@ class UnitOfWork(msgspec.Struct):
         metadata = Metadata(
             outer.correlation_id or command_id, command_id, command_id, outer.actor, outer.traceparent, outer.extra
         )
-        return UnitOfWork(command_id, event_store, digest, metadata, condition)
+        unit = UnitOfWork(command_id, None, digest, metadata, condition)
+        if event_store is not None:
+            unit.use(event_store)
+        return unit
 
     def begin(self) -> tuple[Token[AppendIds | None], Token[Metadata]]:
         """What is saved and appended from here on belongs to this unit, until what it returns is given to `end`."""
@@ -76,7 +80,7 @@ class UnitOfWork(msgspec.Struct):
             TwoLogs: It works on another one already.
         """
         if self.event_store is None:
-            self.event_store = event_store
+            self.event_store, self._connections = event_store, event_store.store.connections
         elif self.event_store is not event_store:
             raise TwoLogs
 
@@ -97,7 +101,10 @@ class UnitOfWork(msgspec.Struct):
 
     async def prove(self) -> None:
         """
-        Make sure that what was read is durable: an answer that no append comes with follows from it alone.
+        Make sure that what was read is durable, and still there.
+
+        An answer that no append comes with follows from it alone; an append brings it to the disk, but
+        for what a crash took in between.
 
         Raises:
             Unavailable: A crash took some of it back.
@@ -160,9 +167,10 @@ class UnitOfWork(msgspec.Struct):
         Raises:
             PreconditionFailed: Its stream is, or has come, where its sender doesn't allow it.
             WrongVersion: Another writer came first.
+            Unavailable: A crash took back what it follows from; see `prove`.
         """
-        if not self._staged:
-            await self.prove()
+        if not self._staged or event_store.store.connections != self._connections:
+            await self.prove()  # behind a crash, what is staged may follow from what is gone
         await self.insist()
         stream, version = self._appended or self._loaded or ("", 0)
         record = CommandRecord(self.command_id, self.digest(), result, stream, version)

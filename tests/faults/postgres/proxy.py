@@ -23,14 +23,24 @@ class Proxy:
         self.cut_at = self.holds = b""
         self.swallows = False
         self.cuts = self.held = 0
+        self._open: dict[asyncio.StreamWriter, asyncio.Event] = {}
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection of a client."""
+        self._open[writer] = is_over = asyncio.Event()
         try:
             with suppress(OSError):  # the server is away
                 await self._pass_on(reader, writer, *await asyncio.open_connection("127.0.0.1", self.leads_to))
         finally:
             writer.close()
+            del self._open[writer]
+            is_over.set()
+
+    async def end(self) -> None:
+        """Let every client go."""
+        for writer, is_over in [*self._open.items()]:
+            writer.transport.abort()
+            await is_over.wait()
 
     async def _pass_on(
         self,
@@ -85,3 +95,4 @@ async def proxy_before(port: int) -> AsyncIterator[Proxy]:
         yield proxy
     finally:
         server.close()
+        await proxy.end()

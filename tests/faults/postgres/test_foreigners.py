@@ -1,6 +1,7 @@
 """What others do to the log's server: sleep with its lock, keep transactions open, read what is not yet durable."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from random import Random
 
 import asyncpg
@@ -26,22 +27,43 @@ from diptych import (
 from diptych.store.port import Append, Expect, Outcome, StreamAppend
 from diptych.store.postgres import Limits, open_postgres
 from diptych.store.postgres.batch import lists
+from diptych.store.postgres.store import PostgresStore
 from diptych.store.postgres.writer import Writer
 from diptych.testing.conformance.case import a_command, an_append, event, everything, to
 
 
-async def test_what_a_reader_was_shown_stays_however_the_server_ends(cluster: Cluster) -> None:
+LOOKS: dict[str, Callable[[PostgresStore], Awaitable[object]]] = {
+    "a page": lambda store: store.read(0, limit=10),
+    "a page of categories": lambda store: store.read(0, limit=10, categories=["Order"]),
+    "a page of types": lambda store: store.read(0, limit=10, types=["Happened"]),
+    "a stream": lambda store: store.read_stream("Order-2"),
+    "streams": lambda store: store.streams(limit=10),
+    "streams of a category": lambda store: store.streams(limit=10, category="Order"),
+    "an event": lambda store: store.event_at(2),
+    "a position": lambda store: store.position_of("Order-2", 1),
+    "the head": lambda store: store.head(),
+    "a command": lambda store: store.command("command-2"),
+    "commands": lambda store: store.commands(limit=10),
+}
+
+
+@pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
+async def test_what_a_reader_was_shown_stays_however_the_server_ends(
+    cluster: Cluster, look: Callable[[PostgresStore], Awaitable[object]]
+) -> None:
     cluster.psql("ALTER SYSTEM SET wal_writer_delay = '10s'")
     cluster.psql("SELECT pg_reload_conf()")
     async with open_postgres(cluster.url()) as store, foreign(cluster) as other:
         await store.append(an_append(to("Order-1")))
-        await other.fetch(CALL, False, 1000, *lists([an_append(to("Order-2"))]))  # committed, and not yet synced
-        shown = await store.read(0, limit=10)
+        before = await look(store)
+        second = an_append(to("Order-2"), command=a_command("command-2"))
+        await other.fetch(CALL, False, 1000, *lists([second]))  # committed, and not yet synced
+        shown = await look(store)
         cluster.crash()
         cluster.start()
 
-        assert [each.stream for each in shown.events] == ["Order-1", "Order-2"]
-        assert await store.read(0, limit=10) == shown
+        assert shown != before
+        assert await look(store) == shown
 
 
 async def test_what_need_not_be_durable_may_be_taken_back_by_a_crash(cluster: Cluster) -> None:

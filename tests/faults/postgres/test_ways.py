@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from random import Random
+from time import monotonic
 
 import asyncpg
 import pytest
@@ -14,8 +15,10 @@ from tests.faults.waiting import until
 from diptych import Misuse, OutcomeUnknown, Unavailable
 from diptych.store.port import Append, Outcome
 from diptych.store.postgres import Limits, open_postgres
-from diptych.store.postgres.batch import lists
+from diptych.store.postgres.appender import Appender
+from diptych.store.postgres.batch import Known, lists
 from diptych.store.postgres.flusher import Witness
+from diptych.store.queue import Answer
 from diptych.testing.conformance.case import a_command, an_append, event, everything, to
 
 SIZES = (1, 1, 2, 5, 50)
@@ -218,3 +221,56 @@ async def test_what_was_seen_before_a_crash_is_looked_at_again_behind_it(
 
         assert await store.command("command-1") is not None
         assert flushes == 2
+
+
+ONE_BY_ONE = """
+CREATE FUNCTION one_by_one() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF (SELECT count(*) FROM new) > 1 THEN RAISE EXCEPTION 'one at a time'; END IF;
+    PERFORM pg_sleep(0.3);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER one_by_one AFTER INSERT ON diptych_event REFERENCING NEW TABLE AS new FOR EACH STATEMENT
+    EXECUTE FUNCTION one_by_one()
+"""
+
+
+async def test_appends_of_a_batch_that_fails_share_its_time(cluster: Cluster) -> None:
+    """Each is sent alone while there is time; the others are told at once that they were not."""
+    limits = Limits(patience_s=1.0)
+    async with open_postgres(cluster.url(), limits) as store:
+        cluster.psql(ONE_BY_ONE)
+        began = monotonic()
+        appends = [store.append(an_append(to(f"Order-{number}"))) for number in range(16)]
+        answers = await asyncio.gather(*appends, return_exceptions=True)
+        took_s = monotonic() - began
+        cluster.psql("DROP TRIGGER one_by_one ON diptych_event")
+
+        stored = [answer for answer in answers if isinstance(answer, Outcome)]
+        assert 0 < len(stored) < 16
+        assert {type(answer) for answer in answers if answer not in stored} == {Unavailable}
+        assert took_s < 4 * limits.patience_s
+        assert len(await everything(store)) == len(stored)
+
+
+async def test_an_id_that_another_server_does_not_know_is_not_said_to_be_used(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Known to the one that took the batch, and then a standby is asked that never heard of it: it is sent again."""
+    async with open_postgres(cluster.url()) as store:
+        append = an_append(to("Order-1"), command=a_command())
+        await store.append(append)
+        answer, asked = Appender._answer, 0
+
+        async def by_another_server(appender: Appender, known: Known, connections: int) -> Answer:
+            nonlocal asked
+            asked += 1
+            if asked == 1:
+                appender._line.abandon()
+                cluster.psql("ALTER TABLE diptych_event DISABLE TRIGGER USER")
+                cluster.psql("DELETE FROM diptych_command; DELETE FROM diptych_event")
+            return await answer(appender, known, connections)
+
+        monkeypatch.setattr(Appender, "_answer", by_another_server)
+
+        assert not (await store.append(append)).repeated
+        assert asked == 1

@@ -14,7 +14,7 @@ from diptych.store.sqlite.commit import Committer
 from diptych.store.sqlite.connection import connect_writer, prepare_writer
 from diptych.store.sqlite.schema import make_tables
 from diptych.store.sqlite.writer import Writer
-from diptych.testing.conformance.case import an_append, event, to, until
+from diptych.testing.conformance.case import a_command, an_append, event, to, until
 
 
 class WatchedCommitter(Committer):
@@ -56,6 +56,17 @@ async def test_what_is_sent_in_one_turn_of_the_loop_goes_in_as_few_batches_as_th
     await writer.close()
 
     assert committer.sizes == sizes
+
+
+async def test_a_batch_is_bounded_by_the_results_of_its_commands_too(tmp_path: Path) -> None:
+    committer = watched_committer(tmp_path)
+    writer = Writer(committer, Limits(batch_bytes=300), moved_to=lambda position: None)
+    records = [a_command(f"command-{number}", result=b'"' + b"x" * 98 + b'"') for number in range(4)]
+
+    await asyncio.gather(*[writer.append(Append(record.id, (), record)) for record in records])
+    await writer.close()
+
+    assert committer.sizes == [3, 1]
 
 
 async def test_the_end_of_the_log_is_known_before_anybody_is_answered(tmp_path: Path) -> None:

@@ -28,11 +28,18 @@ _APPEND, _APPEND_ONE, _COMMIT = _SQL["append"], _SQL["append_one"], _SQL["commit
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What became of a batch, durably, and where the log ended before it and behind it; 0 where that isn't known."""
+    """
+    What became of a batch, durably.
+
+    Attributes:
+        before, head: Where the log ended before it and behind it; 0 where that isn't known.
+        connections: How many the server had when it was sent; -1 where that isn't known.
+    """
 
     answers: Sequence[Answer]
     before: int = 0
     head: int = 0
+    connections: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,28 +78,37 @@ class Appender:
         """
         Append a batch, and wait until it is durable.
 
-        An append whose outcome can't be learned in time is answered with the error that says so.
+        An append whose outcome can't be learned in time is answered with the error that says so;
+        the time is that of the whole batch, also where its appends are sent one at a time.
 
         Args:
             synchronous: In one transaction: quicker for one append, and others wait for the disk meanwhile.
             behind: The turn of the batch that this one must not overtake.
         """
-        try:
-            return await self._sent_patiently(appends, synchronous, behind)
-        except _GaveUp as given_up:
-            return Sent([given_up.answer(append, self._server.name) for append in appends])
-        except Exception as error:  # whatever it is, only the guilty append may fail for it
-            if len(appends) == 1:
-                return Sent([explain(error, self._server.name)])
-            alone = [await self.send([append], synchronous=synchronous, behind=behind) for append in appends]
-            return Sent([sent.answers[0] for sent in alone])
+        return await self._sent_in_time(appends, synchronous, behind, time.monotonic() + self._patience_s)
 
     async def close(self) -> None:
         """Let go of the connection."""
         await self._line.close()
 
-    async def _sent_patiently(self, appends: Sequence[Append], synchronous: bool, behind: Turn | None) -> Sent:
-        deadline = time.monotonic() + self._patience_s
+    async def _sent_in_time(
+        self, appends: Sequence[Append], synchronous: bool, behind: Turn | None, deadline: float
+    ) -> Sent:
+        try:
+            if time.monotonic() > deadline:  # of a batch that failed, and of which nothing is stored
+                raise _GaveUp(TimeoutError("no time was left to send it alone"), in_doubt=False)
+            return await self._sent_patiently(appends, synchronous, behind, deadline)
+        except _GaveUp as given_up:
+            return Sent([given_up.answer(append, self._server.name) for append in appends])
+        except Exception as error:  # whatever it is, only the guilty append may fail for it
+            if len(appends) == 1:
+                return Sent([explain(error, self._server.name)])
+            alone = [await self._sent_in_time([append], synchronous, behind, deadline) for append in appends]
+            return Sent([sent.answers[0] for sent in alone])
+
+    async def _sent_patiently(
+        self, appends: Sequence[Append], synchronous: bool, behind: Turn | None, deadline: float
+    ) -> Sent:
         in_doubt = False
         tries = 0
         while True:
@@ -111,11 +127,14 @@ class Appender:
             tries += 1
 
     async def _sent(self, appends: Sequence[Append], synchronous: bool, behind: Turn | None) -> Sent:
-        if synchronous and (outcome := await self._sent_alone(appends)):
+        connections = self._server.connections
+        if synchronous and (outcome := await self._sent_alone(appends, connections)):
             return outcome
         row = await self._row_of(appends, synchronous, behind)
-        answers = [await self._answer(each) if isinstance(each, Known) else each for each in found(appends, row)]
-        return Sent(answers, row["before"], row["head"])
+        answers = [
+            await self._answer(each, connections) if isinstance(each, Known) else each for each in found(appends, row)
+        ]
+        return Sent(answers, row["before"], row["head"], connections)
 
     async def _row_of(self, appends: Sequence[Append], synchronous: bool, behind: Turn | None) -> Any:
         """What the server says of a batch; sent again if it came before the one that it must be behind."""
@@ -137,7 +156,7 @@ class Appender:
                 return row
             await behind.ended()
 
-    async def _sent_alone(self, appends: Sequence[Append]) -> Sent | None:
+    async def _sent_alone(self, appends: Sequence[Append], connections: int) -> Sent | None:
         """What became of an append of one event; None where it is none, or something stands against it."""
         if (arguments := alone(appends)) is None:
             return None
@@ -147,11 +166,16 @@ class Appender:
             return None
         if version is None:
             return None
-        return Sent([appended_alone(appends[0], version, before + 1)], before, before + 1)
+        return Sent([appended_alone(appends[0], version, before + 1)], before, before + 1, connections)
 
-    async def _answer(self, what: Known) -> Answer:
+    async def _answer(self, what: Known, connections: int) -> Answer:
+        """The first outcome of an append whose id is known, over the connections of the batch."""
         try:
             return await self._first_outcome(what.append, repeated=what.repeated)
+        except CommandIdReused as refusal:
+            if self._server.connections != connections:
+                raise ConnectionResetError("the server that knows it may not be the one that was asked") from refusal
+            return refusal
         except Refused as refusal:
             return refusal
 

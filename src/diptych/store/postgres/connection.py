@@ -75,13 +75,14 @@ class Server:
 
     async def connect(self, timeout_s: float) -> Connection:
         """A new connection."""
-        self.connections += 1
-        return await asyncpg.connect(
+        connection = await asyncpg.connect(
             self.dsn,
             timeout=timeout_s,
             statement_cache_size=100 if self.prepared else 0,
             server_settings={"application_name": APPLICATION} | (_SETTINGS if self.prepared else {}),
         )
+        self.connections += 1
+        return connection
 
 
 class NotConnected(ConnectionError):

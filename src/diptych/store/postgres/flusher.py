@@ -60,9 +60,15 @@ class Flusher:
             self._connections, self._durable_up_to = self._server.connections, 0
         return self._durable_up_to
 
-    def heard_of(self, position: int) -> None:
-        """The server says that everything up to a position is synced."""
-        self._durable_up_to = max(self.durable_up_to, position)
+    def heard_of(self, position: int, connections: int) -> None:
+        """
+        The server says that everything up to a position is synced.
+
+        Args:
+            connections: How many there were before it was asked; with a new one it may be another server's word.
+        """
+        if connections == self._server.connections:
+            self._durable_up_to = max(self.durable_up_to, position)
 
     async def close(self) -> None:
         """Finish what is asked, and let go of the connection."""
@@ -70,10 +76,11 @@ class Flusher:
         await self._line.close()
 
     async def _are_there(self, witnesses: Sequence[Witness]) -> Sequence[bool]:
+        connections = self._server.connections
         all_there = await self._is_there(sum(witnesses, Witness()))
         there = [True] * len(witnesses) if all_there else [await self._is_there(each) for each in witnesses]
         for witness, is_there in zip(witnesses, there, strict=True):
-            self.heard_of(max(witness.positions, default=0) if is_there else 0)
+            self.heard_of(max(witness.positions, default=0) if is_there else 0, connections)
         return there
 
     async def _is_there(self, witness: Witness) -> bool:

@@ -46,6 +46,7 @@ class Readers:
         sql, arguments = _page_statement(categories, types)
 
         async def look() -> Page | None:
+            connections = self._server.connections
             rows = await self._fetch(sql, after, limit, *arguments)
             events = tuple(map(_event, rows)) if rows[0]["position"] is not None else ()
             end = (
@@ -53,7 +54,9 @@ class Readers:
             )
             if end[0] is None:
                 return Page((), after)
-            stays = not durable or await self._stays(*end, synced=rows[0]["durable"])
+            if rows[0]["durable"]:
+                self._flusher.heard_of(end[0], connections)
+            stays = not durable or await self._stays(*end)
             return Page(events, max(after, end[0])) if stays else None
 
         return await self._insist(look)
@@ -120,12 +123,13 @@ class Readers:
         """The highest position."""
 
         async def look() -> int | None:
+            connections = self._server.connections
             (row,) = await self._fetch(_SQL["head"])
             if row["position"] is None:
                 return 0
-            return (
-                int(row["position"]) if await self._stays(row["position"], row["id"], synced=row["durable"]) else None
-            )
+            if row["durable"]:
+                self._flusher.heard_of(row["position"], connections)
+            return int(row["position"]) if await self._stays(row["position"], row["id"]) else None
 
         return await self._insist(look)
 
@@ -171,8 +175,7 @@ class Readers:
         except TimeoutError as error:
             raise explain(error, self._server.name) from error
 
-    async def _stays(self, position: int, id: str, *, synced: bool = False) -> bool:
-        self._flusher.heard_of(position if synced else 0)
+    async def _stays(self, position: int, id: str) -> bool:
         return position <= self._flusher.durable_up_to or await self._is_kept(Witness((position,), (id,)))
 
     async def _is_kept(self, witness: Witness) -> bool:

@@ -134,7 +134,7 @@ class PostgresStore(Store):
     @override
     async def put(self, events: Sequence[StoredEvent], commands: Sequence[StoredCommand] = ()) -> None:
         await put(self._server, self._patience_s, events, commands)
-        self._appended(events[-1].position if events else 0)
+        self._watcher.appended(events[-1].position if events else 0)
 
     @override
     async def prune_commands(self, before: int, *, after: str = "", limit: int) -> Pruned:
@@ -162,8 +162,8 @@ class PostgresStore(Store):
             self._closing = asyncio.create_task(self._close())
         await asyncio.shield(self._closing)
 
-    def _appended(self, position: int) -> None:
-        self._flusher.heard_of(position)
+    def _appended(self, position: int, connections: int) -> None:
+        self._flusher.heard_of(position, connections)
         self._watcher.appended(position)
 
     async def _close(self) -> None:

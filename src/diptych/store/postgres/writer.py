@@ -18,7 +18,7 @@ from diptych.errors import OutcomeUnknown
 from diptych.store.port import Append, Outcome
 from diptych.store.postgres.appender import Appender, Turn
 from diptych.store.postgres.batch import without_repeats
-from diptych.store.queue import Answer, Limits, Queue, Waiting
+from diptych.store.queue import Limits, Queue, Waiting
 
 FEW = 16
 
@@ -26,8 +26,11 @@ FEW = 16
 class Writer:
     """The queue before the server, and the tasks that work it off."""
 
-    def __init__(self, appenders: Sequence[Appender], limits: Limits, *, moved_to: Callable[[int], None]) -> None:
-        """*moved_to* is called with the log's new end, durable as it is, before anybody is answered."""
+    def __init__(self, appenders: Sequence[Appender], limits: Limits, *, moved_to: Callable[[int, int], None]) -> None:
+        """
+        *moved_to* is called with the log's new end, durable as it is, before anybody is answered, and
+        with the number of connections that there were when it was sent.
+        """
         self._appenders, self._moved_to = appenders, moved_to
         self._queue = Queue(limits)
         self._parts: deque[Sequence[Waiting]] = deque()
@@ -102,11 +105,9 @@ class Writer:
         sent = await appender.send(appends, synchronous=synchronous, behind=behind)
         self._is_alone = sent.before == self._end
         self._end = max(self._end, sent.head)
-        self._answer(part, sent.answers)
-
-    def _answer(self, part: Sequence[Waiting], answers: Sequence[Answer]) -> None:
-        self._moved_to(max([answer.position for answer in answers if isinstance(answer, Outcome)], default=0))
-        for waiting, answer in zip(part, answers, strict=True):
+        durable = max([answer.position for answer in sent.answers if isinstance(answer, Outcome)], default=0)
+        self._moved_to(durable, sent.connections)
+        for waiting, answer in zip(part, sent.answers, strict=True):
             waiting.settle(answer)
 
 
