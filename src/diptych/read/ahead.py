@@ -7,7 +7,7 @@ over the connections that were there before: behind a fail-over it is read again
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -34,7 +34,8 @@ class Ahead:
 
     def reading(self, after: int, limit: int) -> AbstractAsyncContextManager[None]:
         """Read the page after a position while the block runs."""
-        return meanwhile(self._read(self._asked(after, limit)))
+        asked = self._asked(after, limit)
+        return meanwhile(lambda: self._read(asked))
 
     def page(self, after: int, limit: int) -> Page | None:
         """The page after a position, if it is here; it is given once."""
@@ -60,14 +61,14 @@ class Ahead:
 
 
 @asynccontextmanager
-async def meanwhile(reading: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+async def meanwhile(read: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
     """Read while the block runs, to the end of the reading; what fails is left to whoever asks for it."""
 
-    async def read() -> None:
+    async def reading() -> None:
         with suppress(Exception):
-            await reading
+            await read()
 
-    task = asyncio.create_task(read(), name="diptych-read-ahead")
+    task = asyncio.create_task(reading(), name="diptych-read-ahead")
     try:
         yield
         await asyncio.wait([task])

@@ -213,8 +213,8 @@ class Reader:
 
     def reading_on(self, page: Page, limit: int) -> AbstractAsyncContextManager[None]:
         """Read what comes after a page while the block applies it, for those that share it too."""
-        if self._from is not None:
-            return meanwhile(self._feed.read_on(self, self._from, limit))
+        if (shared := self._from) is not None:
+            return meanwhile(lambda: self._feed.read_on(self, shared, limit))
         if self.is_at_head or self._feed.is_shared_by(self):
             return nullcontext()
         return self._ahead.reading(page.through, limit)

@@ -24,13 +24,12 @@ from diptych import (
     Unavailable,
     WrongVersion,
 )
-from diptych.store.port import Append, Expect, Outcome, StreamAppend
+from diptych.store.port import Append, Expect, LogIdentity, Outcome, StoredEvent, StreamAppend
 from diptych.store.postgres import Limits, open_postgres
 from diptych.store.postgres.batch import lists
 from diptych.store.postgres.store import PostgresStore
 from diptych.store.postgres.writer import Writer
 from diptych.testing.conformance.case import a_command, an_append, event, everything, to
-
 
 LOOKS: dict[str, Callable[[PostgresStore], Awaitable[object]]] = {
     "a page": lambda store: store.read(0, limit=10),
@@ -79,6 +78,51 @@ async def test_what_need_not_be_durable_may_be_taken_back_by_a_crash(cluster: Cl
 
         assert len(seen.events) == 2
         assert [each.stream for each in await everything(store)] == ["Order-1"]
+
+
+CONTENT = """
+SELECT (SELECT array_agg(e.id ORDER BY e.position) FROM diptych_event AS e),
+    (SELECT array_agg(c.id ORDER BY c.id) FROM diptych_command AS c), (SELECT array_agg(l::text) FROM diptych_log AS l)
+"""
+
+
+async def put_two(store: PostgresStore) -> None:
+    await store.put([StoredEvent(2, "Order-2", "Order", 1, "Happened", 1, "put", b"{}", b"{}", 2**62)])
+
+
+async def forget(store: PostgresStore) -> None:
+    pruned = await store.prune_commands(2**62, limit=10)
+    assert pruned.forgotten == 1
+
+
+ACTS: dict[str, Callable[[PostgresStore], Awaitable[object]]] = {
+    "an append": lambda store: store.append(an_append(to("Order-2"))),
+    "a command": lambda store: store.append(Append("command-2", (), a_command("command-2"))),
+    "a batch": lambda store: asyncio.gather(*[store.append(an_append(to(f"Order-{number}"))) for number in (2, 3)]),
+    "events put": put_two,
+    "commands pruned": forget,
+    "a new identity": lambda store: store.become(LogIdentity(store.identity.log_id, store.identity.incarnation + 1)),
+}
+
+
+@pytest.mark.parametrize("act", ACTS.values(), ids=ACTS)
+async def test_what_is_done_stays_though_the_server_does_not_wait_for_the_disk(
+    cluster: Cluster, act: Callable[[PostgresStore], Awaitable[object]]
+) -> None:
+    async with open_postgres(cluster.url()) as store:
+        await store.append(an_append(to("Order-1"), command=a_command()))
+    cluster.psql("ALTER SYSTEM SET wal_writer_delay = '10s'")
+    cluster.psql("ALTER SYSTEM SET synchronous_commit = 'off'")
+    cluster.psql("SELECT pg_reload_conf()")
+    async with open_postgres(cluster.url()) as store:
+        before = cluster.psql(CONTENT)
+        await act(store)
+        done = cluster.psql(CONTENT)
+        cluster.crash()
+        cluster.start()
+
+        assert done != before
+        assert cluster.psql(CONTENT) == done
 
 
 async def test_what_one_appends_alone_is_there_however_the_server_ends(cluster: Cluster) -> None:

@@ -94,7 +94,7 @@ END $$;
 --   (faults, its number in s_) has another category (wrong_categories), 4 another version.
 --   ends, end_positions: each stream's version after the append, and where that is.
 --   heads: the log's end after each append.
--- before, head, head_id: the log's end before the batch and behind it, and the id there.
+-- before, head: the log's end before the batch and behind it.
 CREATE FUNCTION diptych_append(
     synchronous boolean, patience_ms integer, look boolean, delimiter text,
     a_entries text,
@@ -104,7 +104,7 @@ CREATE FUNCTION diptych_append(
     c_append text, c_entry text, c_head text, c_id text, c_digest text, c_result text, c_stream text, c_version text,
     OUT statuses smallint[], OUT faults integer[], OUT ends bigint[], OUT end_positions bigint[],
     OUT wrong_categories text[], OUT heads bigint[],
-    OUT versions bigint[], OUT before bigint, OUT head bigint, OUT head_id text
+    OUT versions bigint[], OUT before bigint, OUT head bigint
 )
 LANGUAGE plpgsql VOLATILE
 AS $$
@@ -133,13 +133,13 @@ DECLARE
 BEGIN
     PERFORM diptych_lock_order(synchronous, patience_ms);
 
-    SELECT coalesce(e.position, 0), e.id,
+    SELECT coalesce(e.position, 0),
            greatest((extract(epoch FROM clock_timestamp()) * 1000000)::bigint, e.recorded_at),
            NOT look
                OR NOT EXISTS (SELECT 1 FROM unnest(ids) AS i (id) JOIN diptych_event AS d ON d.id = i.id)
                AND NOT EXISTS (SELECT 1 FROM unnest(commands) AS c (id) JOIN diptych_command AS d ON d.id = c.id),
            s.versions, s.categories, s.is_as_expected
-    INTO before, head_id, at, is_new, versions, categories, is_as_expected
+    INTO before, at, is_new, versions, categories, is_as_expected
     FROM (
         SELECT array_agg(coalesce(d.version, 0) ORDER BY s.number) AS versions,
                array_agg(d.category ORDER BY s.number) AS categories,
@@ -154,13 +154,12 @@ BEGIN
         ) AS d ON true
     ) AS s
     LEFT JOIN LATERAL (
-        SELECT l.position, l.id, l.recorded_at FROM diptych_event AS l ORDER BY l.position DESC LIMIT 1
+        SELECT l.position, l.recorded_at FROM diptych_event AS l ORDER BY l.position DESC LIMIT 1
     ) AS e ON true;
     head := before;
 
     IF is_new AND coalesce(is_as_expected, true) AND cardinality(every_stream) = cardinality(numbers) THEN
         head := before + cardinality(ids);
-        head_id := coalesce(ids[cardinality(ids)], head_id);
     ELSE
         statuses := array_fill(0::smallint, ARRAY[cardinality(entries)]);
         faults := array_fill(0, ARRAY[cardinality(entries)]);
@@ -211,7 +210,6 @@ BEGIN
                     positions[event] := head;
                     event_versions[event] := version;
                 END LOOP;
-                head_id := ids[event];
                 versions[numbers[entry]] := version;
                 categories[numbers[entry]] := wanted[entry];
                 ends[entry] := version;
@@ -310,7 +308,7 @@ CREATE PROCEDURE diptych_commit(
     c_append text, c_entry text, c_head text, c_id text, c_digest text, c_result text, c_stream text, c_version text,
     OUT statuses smallint[], OUT faults integer[], OUT ends bigint[], OUT end_positions bigint[],
     OUT wrong_categories text[], OUT heads bigint[],
-    OUT versions bigint[], OUT before bigint, OUT head bigint, OUT head_id text
+    OUT versions bigint[], OUT before bigint, OUT head bigint
 )
 LANGUAGE plpgsql
 AS $$
@@ -319,9 +317,8 @@ BEGIN
     IF behind <> '' AND NOT EXISTS (SELECT 1 FROM diptych_event AS d WHERE d.id = behind) THEN
         RETURN;
     END IF;
-    SELECT a.statuses, a.faults, a.ends, a.end_positions, a.wrong_categories, a.heads, a.versions, a.before, a.head,
-           a.head_id
-    INTO statuses, faults, ends, end_positions, wrong_categories, heads, versions, before, head, head_id
+    SELECT a.statuses, a.faults, a.ends, a.end_positions, a.wrong_categories, a.heads, a.versions, a.before, a.head
+    INTO statuses, faults, ends, end_positions, wrong_categories, heads, versions, before, head
     FROM diptych_append(
         false, patience_ms, look, delimiter, a_entries, streams, s_number, s_category, s_expected, s_events, e_append,
         e_entry, e_nth, e_stream, e_category, e_type, e_schema_version, e_id, e_payload, e_metadata, c_append, c_entry, c_head,
