@@ -148,7 +148,9 @@ class Build:
                 if page is None:
                     return
                 page = page if through is None else _up_to(page, through)
-                if not await self._is_applied(part, page, pace):
+                async with part.reading_on(page):
+                    is_applied = await self._is_applied(part, page, pace)
+                if not is_applied:
                     continue
                 tries = 0
             except Unavailable as error:

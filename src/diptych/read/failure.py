@@ -53,7 +53,7 @@ def stream_key(stream_id: str) -> str:
     return f"stream {stream_id}"
 
 
-def keys_of(keys: Callable[[RecordedEvent[Any]], Any], event: RecordedEvent[Any]) -> frozenset[str]:
+def in_words(keys: Callable[[RecordedEvent[Any]], Any], event: RecordedEvent[Any]) -> frozenset[str]:
     """The keys of an event as text; its stream where they can't be found."""
     try:
         return frozenset(map(_text, keys(event)))

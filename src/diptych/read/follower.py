@@ -7,7 +7,7 @@ and skips nothing (P6). Only the owner of the lease can write.
 
 import logging
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from math import inf
 from time import monotonic
@@ -27,7 +27,7 @@ from diptych.read.feed import Feed
 from diptych.read.pace import BATCH_S
 from diptych.read.parking import Parking, positions_of
 from diptych.read.place import REPAIR, why_no_place
-from diptych.read.projection import AnyProjection, parking_keys, type_names
+from diptych.read.projection import AnyProjection, type_names
 from diptych.read.projector import Projector, projector
 from diptych.read.wait import Watcher
 from diptych.store.port import Page, StoredEvent
@@ -71,7 +71,7 @@ class Follower:
         self.projector: Projector = projector(projection, of, partition)
         self._event_store, self._read_db, self._watcher = event_store, read_db, watcher
         self._reader = (feed or Feed(event_store)).reader(type_names(projection))
-        self._projection, self._parking = projection, Parking(projection)
+        self._projection, self._parking = projection, Parking(projection, partition)
         self._publish_at: int | None = None
         self._publish_not_before = 0.0
         self._publish, self._serves = publish, False
@@ -135,6 +135,10 @@ class Follower:
             await self._stand_on_this_log(held)
         return page if page.through > held.position or self._is_due(page.through) else None
 
+    def reading_on(self, page: Page) -> AbstractAsyncContextManager[None]:
+        """Have what comes after a batch read while the block applies it."""
+        return self._reader.reading_on(page, self._limit)
+
     async def apply(self, page: Page) -> None:
         """
         Write a batch's effect and its checkpoint, or nothing at all.
@@ -143,8 +147,7 @@ class Follower:
         what was applied of it commits. Events whose key is parked queue behind what is.
         """
         with collector_paused():
-            async with self._reader.reading_on(page, self._limit):
-                await self._apply(page)
+            await self._apply(page)
 
     async def _apply(self, page: Page) -> None:
         held = self._owned()
@@ -272,7 +275,7 @@ class Follower:
             [event] = self._decoded_alone([stored])
         except Unreadable:
             return frozenset({stream_key(stored.stream)})
-        return parking_keys(self._projection, event)
+        return self._parking.keys(event) or frozenset({stream_key(stored.stream)})
 
     async def wait_beyond(self, position: int, timeout_s: float) -> None:
         """Return soon after the log may hold something new."""

@@ -12,7 +12,6 @@ import logging
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from itertools import count
 from time import monotonic
 
 from diptych.errors import Unavailable
@@ -128,7 +127,6 @@ class Worker:
         self.looks: int = 0
         self._seen: asyncio.Future[Seen] | None = None
         self._read_db, self._code, self._owns = read_db, code, owns
-        self._numbers = count(1)
         self._turns: dict[Share, Turn] = {}
         self._left: dict[Share, float] = {}
         self._firm: dict[Share, float] = {}
@@ -136,10 +134,6 @@ class Worker:
         self._look_now = asyncio.Event()
         self._is_away = self._is_stopping = False
         self._began = 0.0
-
-    def numbered(self) -> str:
-        """A name to own something apart by, such as for a rebuild; the heart-beat keeps its leases, too."""
-        return f"{self.id}.{next(self._numbers)}"
 
     @contextmanager
     def turn(self, share: Share) -> Iterator[Turn]:

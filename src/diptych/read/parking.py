@@ -16,9 +16,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from diptych.event import RecordedEvent
 from diptych.read import parked
 from diptych.read.checkpoint import Checkpoint, Share
-from diptych.read.failure import Park, stream_key
+from diptych.read.failure import Park, in_words, stream_key
 from diptych.read.parked import Parked
-from diptych.read.projection import AnyProjection, parking_keys
+from diptych.read.partitions import keys_of
+from diptych.read.projection import AnyProjection, Projection, TableProjection, TwoRoundProjection
 from diptych.store.port import StoredEvent
 
 _logger = logging.getLogger("diptych.projection")
@@ -46,14 +47,25 @@ class Sorted:
 class Parking:
     """What is parked of one share, as its owner knows it."""
 
-    def __init__(self, projection: AnyProjection) -> None:
-        self._projection = projection
+    def __init__(self, projection: AnyProjection, partition: int = 0) -> None:
+        self._projection, self._mine = projection, keys_of(projection, partition)
         self._rows: list[Parked] = []
 
     @property
     def lowest(self) -> int | None:
         """The lowest position that is parked; None if nothing is."""
         return min((row.position for row in self._rows), default=None)
+
+    def keys(self, event: RecordedEvent[Any]) -> frozenset[str]:
+        """The keys by which an event is parked, or queues: those of this share's rows that it touches first."""
+        match self._projection:
+            case TableProjection() as table:
+                return in_words(lambda event: self._mine(table.keys(event)), event)
+            case TwoRoundProjection() as tables:
+                return in_words(tables.memo_keys, event)
+            case Projection() as free:
+                return in_words(lambda event: (free.key(event),), event)
+        return frozenset({stream_key(event.stream_id)})
 
     async def load(self, connection: AsyncConnection, held: Checkpoint) -> list[Parked]:
         """Learn what is parked now."""
@@ -75,7 +87,7 @@ class Parking:
         applied: list[RecordedEvent[Any]] = []
         queued: list[tuple[RecordedEvent[Any], frozenset[str]]] = []
         for event in events:
-            keys = parking_keys(self._projection, event)
+            keys = self.keys(event)
             stream = stream_key(event.stream_id)
             if closed.isdisjoint(keys) and stream not in closed:
                 applied.append(event)

@@ -22,7 +22,7 @@ from diptych.catalogue import names_of
 from diptych.errors import BadProjection
 from diptych.event import Event, RecordedEvent
 from diptych.generics import arguments_of, members_of, snake_case
-from diptych.read.failure import OnFailure, Stop, keys_of, stream_key
+from diptych.read.failure import OnFailure, Stop
 from diptych.read.shape import Shape
 
 E = TypeVar("E", default=Any)
@@ -222,18 +222,6 @@ def type_names(projection: AnyProjection) -> frozenset[str]:
     for wanted in projection.handles():
         names.update((wanted,) if isinstance(wanted, str) else names_of(wanted))
     return frozenset(names)
-
-
-def parking_keys(projection: AnyProjection, event: RecordedEvent[Any]) -> frozenset[str]:
-    """The keys by which an event is parked, or queues: those of the rows that it touches first."""
-    match projection:
-        case TableProjection():
-            return keys_of(projection.keys, event)
-        case TwoRoundProjection():
-            return keys_of(projection.memo_keys, event)
-        case Projection():
-            return keys_of(lambda event: (projection.key(event),), event)
-    return frozenset({stream_key(event.stream_id)})
 
 
 def checked(projection: AnyProjection | type[AnyProjection]) -> AnyProjection:

@@ -123,7 +123,8 @@ class Runner:
                 await self._idle()
                 self._pauses = 0
             else:
-                await self._apply(page)
+                async with self.follower.reading_on(page):
+                    await self._apply(page)
 
     async def _goes_on(self) -> bool:
         """Whether this worker is to go on with it, between two batches."""
@@ -216,6 +217,14 @@ class Runner:
         await self.follower.retry_parked()
         await self._look()
 
+    async def _retry_beside(self) -> None:
+        """Try again what is parked beside an event that it stands still at; that one is left as it is."""
+        try:
+            await self._retry_parked()
+        except Unavailable as away:  # it is wanted as before, and so the next look finds
+            _logger.warning("what is parked of projection %s waits, a database is away: %s", self._name, away)
+            await self._back_off()
+
     async def _stand_still(self, error: Exception, page: Page | None) -> None:
         """Say what is wrong and wait until somebody has it tried again, or skips it."""
         failure = _failure(error, page)
@@ -238,7 +247,7 @@ class Runner:
             await self.follower.release()  # to workers that may have it
         while not self._stop.is_set() and self._is_as_it_was(failure):
             if not isinstance(error, NewerSchema) and self._turn.wanted and not self._turn.is_paused:
-                await self._retry_parked()
+                await self._retry_beside()
             await self._look()
         self._failures = self._pauses = 0
         if not self._stop.is_set():

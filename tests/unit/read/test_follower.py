@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -27,13 +27,15 @@ from diptych import (
     open_read_db,
     open_store,
 )
-from diptych.read import checkpoint, follower, parked
+from diptych.read import checkpoint, follower, pace, parked
+from diptych.read.build import Build
 from diptych.read.checkpoint import FencedOut, new_owner
 from diptych.read.follower import Follower
 from diptych.read.generations import prepare
+from diptych.read.partitions import partition_of
 from diptych.read.status import ProjectionStatus
 from diptych.read.wait import Watcher
-from diptych.store.port import StoredEvent
+from diptych.store.port import Page, StoredEvent
 from diptych.testing.conformance.case import until
 
 
@@ -272,6 +274,85 @@ async def test_a_failure_is_told_whatever_characters_it_is_made_of_and_its_lease
     assert (found.error, found.error_position) == ("ValueError: poison \\ud800\\0", last)
     async with read_db.snapshot() as connection:
         assert [each.owner for each in await checkpoint.all_of(connection)] == [None]
+
+
+async def test_what_is_retried_beside_a_failure_waits_for_a_log_that_is_away_and_leaves_the_failure_alone(
+    event_store: EventStore, read_db: ReadDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Names, "poison", frozenset({1, 2}))
+    monkeypatch.setattr(Names, "on_failure", Park(tries=1, limit=1))
+    await tell(event_store, 1, "ann")
+    last = await tell(event_store, 2, "bob")
+    async with following(event_store, read_db) as synchronizer:
+        await until_it_is(synchronizer, lambda found: found.state == "faulted")
+        monkeypatch.setattr(Names, "poison", frozenset())
+        event_at = event_store.store.event_at
+
+        async def away_once(position: int) -> StoredEvent | None:
+            monkeypatch.setattr(event_store.store, "event_at", event_at)
+            raise Unavailable("the log is away")
+
+        monkeypatch.setattr(event_store.store, "event_at", away_once)
+        await synchronizer.retry("names", "ann")
+        found = await until_it_is(synchronizer, lambda found: not found.parked)
+
+    assert (found.state, found.error_position) == ("faulted", last)
+    assert await rows(read_db, Names) == {"ann": "1"}
+
+
+class Pairs(Names):
+    name = "pairs"
+    partitions = 2
+
+
+async def test_an_event_queues_behind_what_is_parked_of_its_own_partition_only(
+    event_store: EventStore, read_db: ReadDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, too, there = "d", "t", "a"
+    assert [partition_of(name, 2) for name in (here, too, there)] == [0, 0, 1]
+    monkeypatch.setattr(Names, "poison", frozenset({1}))
+    await tell(event_store, 1, here, there)
+    last = await tell(event_store, 2, too, there)
+    synchronizer = ReadModelSynchronizer(event_store, read_db, [Pairs])
+    running = asyncio.create_task(synchronizer.run())
+
+    async def is_through() -> bool:
+        found = await synchronizer.status()
+        return bool(found) and all(each.checkpoint == last for each in found)
+
+    await until(is_through)
+    synchronizer.stop()
+    await running
+
+    assert await rows(read_db, Pairs) == {too: "2"}
+
+
+async def test_a_log_that_is_slow_makes_no_batch_smaller(
+    event_store: EventStore, read_db: ReadDatabase, watcher: Watcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(8):
+        await tell(event_store, number)
+    monkeypatch.setattr(pace, "BATCH_EVENTS", 2)
+    build = Build(event_store, read_db, Names(), await prepare(event_store, read_db, Names()), watcher)
+    await build.claim(new_owner())
+    now, limits, page = [0.0], list[int](), event_store.page
+    monkeypatch.setattr(pace, "monotonic", lambda: now[0])
+
+    async def slow_page(after: int, *, limit: int, types: Collection[str]) -> Page:
+        limits.append(limit)
+
+        async def is_applied() -> bool:
+            return build.position == after
+
+        await until(is_applied)
+        now[0] += 1000.0
+        return await page(after, limit=limit, types=types)
+
+    monkeypatch.setattr(event_store, "page", slow_page)
+    await build.catch_up()
+
+    assert set(limits) == {2}
+    assert await rows(read_db, Names) == {"ann": "01234567"}
 
 
 class Others(Names):
