@@ -103,6 +103,34 @@ async def test_an_owner_that_is_stopped_for_longer_than_its_lease_writes_nothing
         await place.check()
 
 
+@pytest.mark.parametrize("place", ["postgres"], indirect=True)
+async def test_an_owner_that_is_stopped_in_the_middle_of_its_work_is_followed_and_writes_nothing_more(
+    place: Place, worker: Callable[..., Process], amount: Callable[..., int]
+) -> None:
+    """Its transaction may be open, with the share locked: the server ends it before the lease does."""
+    random = Random(4)
+    async with place.open():
+        workers = [worker(batch=100, host=host) for host in ("one", "two", "three")]
+        await place.append("a", 1)
+        await until(place.is_caught_up, "nothing was applied")
+        for _ in range(amount(short=2, long=12)):
+            stopped = await the_owner(place, workers)
+            async with place.appending():
+                before = await applied(place)
+                await until(lambda before=before: moves(place, before), "nothing was applied")  # type: ignore[misc]
+                await asyncio.sleep(random.uniform(0, 0.1))
+                began = time.monotonic()
+                stopped.freeze()
+                await until(lambda stopped=stopped: owns_none(place, stopped), "nobody followed")  # type: ignore[misc]
+                took_s = time.monotonic() - began
+                stopped.thaw()
+                before = await applied(place)
+                await until(lambda before=before: moves(place, before), "nobody went on")  # type: ignore[misc]
+            assert took_s <= TAKEN_OVER_S
+        await until(place.is_caught_up, "the lag did not return to 0", deadline_s=300)
+        await place.check()
+
+
 async def applied(place: Place) -> int:
     """How far both have come together."""
     return sum(status.checkpoint for status in await place.statuses())
