@@ -149,7 +149,7 @@ class Checkpoint:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class LogSeen:
     """How the log looked to the owner of a batch; see `Checkpoint`."""
 
     head: int
@@ -295,10 +295,10 @@ async def keep(connection: AsyncConnection, held: Checkpoint) -> None:
 
 
 async def advance(
-    connection: AsyncConnection, held: Checkpoint, through: int, event_id: str, seen: Seen | None = None
+    connection: AsyncConnection, held: Checkpoint, through: int, event_id: str, seen: LogSeen | None = None
 ) -> None:
     """Move the checkpoint to *through*, in the transaction of what was applied."""
-    seen = seen or Seen(through)
+    seen = seen or LogSeen(through)
     parameters = held.parameters(
         position=held.position,
         epoch=held.epoch,

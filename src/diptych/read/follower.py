@@ -20,7 +20,7 @@ from diptych.event import RawEvent, RecordedEvent
 from diptych.log import EventStore
 from diptych.read import checkpoint, parked
 from diptych.read.batch import collector_paused
-from diptych.read.checkpoint import Checkpoint, Failure, FencedOut, Generation, Paused, Seen
+from diptych.read.checkpoint import Checkpoint, Failure, FencedOut, Generation, LogSeen, Paused
 from diptych.read.database import ReadDatabase
 from diptych.read.failure import OnFailure, stream_key
 from diptych.read.feed import Feed
@@ -359,12 +359,12 @@ class Follower:
         longest_s = min(BATCH_S, ONE_WRITER_S) if self._read_db.one_writer else BATCH_S
         return await self.projector.apply(connection, events, monotonic() + longest_s) if events else 0
 
-    def _seen(self, page: Page, through: int, head: int) -> Seen:
+    def _seen(self, page: Page, through: int, head: int) -> LogSeen:
         """How the log looks from behind a batch."""
         rate = (through - self._owned().position) / max(monotonic() - self._began, 1e-6)
         self._rate = SMOOTHING * rate + (1 - SMOOTHING) * self._rate if self._rate else rate
         last = next((each for each in reversed(page.events) if each.position <= through), None)
-        return Seen(head, None if self._is_at_head or last is None else last.recorded_at, self._rate)
+        return LogSeen(head, None if self._is_at_head or last is None else last.recorded_at, self._rate)
 
     def _moved(self, through: int, event_id: str, *, is_published: bool) -> None:
         parked_at = self._parking.lowest

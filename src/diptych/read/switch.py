@@ -47,7 +47,7 @@ async def switch(
         served = await _held(connection, old)
         # What was built from another log, or from a future that was lost, can't be caught up with.
         reached, seen = min(each.position for each in built), max(each.position for each in served)
-        if reached < seen and await why_no_place(event_store, served[0]) is None:
+        if reached < seen and not any([await why_no_place(event_store, each) for each in served]):
             return False
         await checkpoint.switch(connection, old, new)
         await stay_paused(connection, old, new)
