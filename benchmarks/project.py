@@ -21,7 +21,7 @@ import msgspec
 
 from benchmarks.compare import Result, compare
 from diptych import Event, EventStore, ReadModelSynchronizer, ToStream, open_read_db, open_store
-from diptych.read.projection import AnyProjection
+from diptych.read.projections.projection import AnyProjection
 from orders.events import ItemAdded, OrderPlaced, OrderShipped
 from orders.values import Address, Line
 from orders.views import Orders

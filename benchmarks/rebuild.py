@@ -16,9 +16,9 @@ from benchmarks.append_postgres import SETTINGS, server
 from benchmarks.compare import Result
 from benchmarks.project import EVENT_TYPES, caught_up, fill
 from diptych import Progress, ReadModelSynchronizer, open_read_db, open_store
-from diptych.read.model import ReadModel
-from diptych.read.view import Gate, ServedTable
-from diptych.read.wait import Watcher
+from diptych.read.ask.model import ReadModel
+from diptych.read.ask.view import Gate, ServedTable
+from diptych.read.books.wait import Watcher
 from orders.views import Orders, OrderView, SalesByDay
 
 EVENTS = 1_000_000

@@ -60,28 +60,28 @@ from diptych.message import new_id
 from diptych.money import Amount, Money
 from diptych.past import At, changes
 from diptych.policy import Only, Policy
-from diptych.read.acts import Act, Skipped
-from diptych.read.columns import Indexed, Key, Scale, Searched
-from diptych.read.comparison import Difference
-from diptych.read.consistency import Answer, ConsistentQueryHandler
-from diptych.read.database import ReadDatabase, open_read_db
-from diptych.read.failure import Park, Stop
-from diptych.read.identity import Mended, log_adopt, log_restored
-from diptych.read.live import Live
-from diptych.read.model import ReadModel
-from diptych.read.order import RELEVANCE
-from diptych.read.page import PaginatedResult
-from diptych.read.progress import Progress
-from diptych.read.projection import Projection, TableProjection, Transaction, TwoRoundProjection
-from diptych.read.query import Query, QueryBus, QueryHandler
-from diptych.read.ranking import highlight
-from diptych.read.reaction import Reaction
-from diptych.read.scope import current_scope
-from diptych.read.status import ParkedKey, ProjectionStatus
+from diptych.read.ask.consistency import Answer, ConsistentQueryHandler
+from diptych.read.ask.live import Live
+from diptych.read.ask.model import ReadModel
+from diptych.read.ask.order import RELEVANCE
+from diptych.read.ask.page import PaginatedResult
+from diptych.read.ask.query import Query, QueryBus, QueryHandler
+from diptych.read.ask.ranking import highlight
+from diptych.read.ask.scope import current_scope
+from diptych.read.ask.view import Views
+from diptych.read.books.progress import Progress
+from diptych.read.books.wait import Reached
+from diptych.read.db.database import ReadDatabase, open_read_db
+from diptych.read.projections.columns import Indexed, Key, Scale, Searched
+from diptych.read.projections.failure import Park, Stop
+from diptych.read.projections.projection import Projection, TableProjection, Transaction, TwoRoundProjection
+from diptych.read.projections.reaction import Reaction
 from diptych.read.synchronizer import ReadModelSynchronizer
-from diptych.read.verify import Verification
-from diptych.read.view import Views
-from diptych.read.wait import Reached
+from diptych.read.tend.acts import Act, Skipped
+from diptych.read.tend.comparison import Difference
+from diptych.read.tend.identity import Mended, log_adopt, log_restored
+from diptych.read.tend.status import ParkedKey, ProjectionStatus
+from diptych.read.tend.verify import Verification
 from diptych.schema_lock import check_lock, check_log, write_lock
 from diptych.store.finding import Finding, Severity
 from diptych.store.port import ANY, EXISTS, NO_STREAM, LogIdentity

@@ -15,18 +15,18 @@ from diptych.handlers import MISSING, Handler, made
 from diptych.log import EventStore, open_store
 from diptych.message import Message
 from diptych.policy import Policy, asking
-from diptych.read.absent import NONE, followed, is_absent, without_log
-from diptych.read.consistency import Answer, ConsistentQueryHandler, ask, check_token, log_of
-from diptych.read.database import ReadDatabase, open_read_db
-from diptych.read.live import Live
-from diptych.read.model import ReadModel
-from diptych.read.place import REPAIR
-from diptych.read.projection import AnyProjection, Projection, TableProjection, TwoRoundProjection, checked
-from diptych.read.query import Query, QueryBus
-from diptych.read.reaction import Reaction, maker_of, undecided
+from diptych.read.ask.consistency import Answer, ConsistentQueryHandler, ask, check_token, log_of
+from diptych.read.ask.live import Live
+from diptych.read.ask.model import ReadModel
+from diptych.read.ask.query import Query, QueryBus
+from diptych.read.ask.view import Gate, ServedTable, Views
+from diptych.read.books.absent import NONE, followed, is_absent, without_log
+from diptych.read.books.wait import REWOUND
+from diptych.read.db.database import ReadDatabase, open_read_db
+from diptych.read.follow.place import REPAIR
+from diptych.read.projections.projection import AnyProjection, Projection, TableProjection, TwoRoundProjection, checked
+from diptych.read.projections.reaction import Reaction, maker_of, undecided
 from diptych.read.synchronizer import ReadModelSynchronizer
-from diptych.read.view import Gate, ServedTable, Views
-from diptych.read.wait import REWOUND
 from diptych.store.location import names_same_file
 from diptych.store.port import LogIdentity
 from diptych.token import Token

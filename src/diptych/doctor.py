@@ -12,15 +12,15 @@ import apsw
 
 from diptych.errors import DiptychError
 from diptych.log import EventStore, open_store
-from diptych.read import checkpoint
-from diptych.read.database import SCHEMA_VERSION as READ_SCHEMA
-from diptych.read.database import ReadDatabase, open_read_db
-from diptych.read.place import REPAIR, why_no_place
-from diptych.read.projection import AnyProjection
-from diptych.read.sqlite import APPLICATION_ID as READ_FILE
-from diptych.read.status import ProjectionStatus
+from diptych.read.books import checkpoint
+from diptych.read.books.wait import FINAL
+from diptych.read.db.database import SCHEMA_VERSION as READ_SCHEMA
+from diptych.read.db.database import ReadDatabase, open_read_db
+from diptych.read.db.sqlite import APPLICATION_ID as READ_FILE
+from diptych.read.follow.place import REPAIR, why_no_place
+from diptych.read.projections.projection import AnyProjection
 from diptych.read.synchronizer import ReadModelSynchronizer
-from diptych.read.wait import FINAL
+from diptych.read.tend.status import ProjectionStatus
 from diptych.store import examine
 from diptych.store.finding import Finding, Kind, Severity, ok, problem, warning
 from diptych.store.location import names_same_file

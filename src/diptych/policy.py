@@ -14,8 +14,8 @@ from diptych.context import current_metadata
 from diptych.errors import Forbidden, Misuse
 from diptych.handlers import Call, Middleware
 from diptych.message import Message
-from diptych.read.query import Query
-from diptych.read.scope import within
+from diptych.read.ask.query import Query
+from diptych.read.ask.scope import within
 
 
 @dataclass(frozen=True, slots=True, init=False)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from diptych.read.database import ReadDatabase, open_read_db
+from diptych.read.db.database import ReadDatabase, open_read_db
 from diptych.testing.read_database_conformance import ReadDatabaseConformance
 
 

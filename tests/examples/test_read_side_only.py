@@ -14,7 +14,7 @@ from tests.serving import Served
 
 from diptych import ConsistentQueryHandler, LogRewound, ReadSideOnly, Token, log_restored
 from diptych.fastapi import api
-from diptych.read import absent
+from diptych.read.books import absent
 from orders.app import ROUTES, app
 from orders.messages import OrderById, PlaceOrder, SearchOrders
 from orders.values import Address, Line

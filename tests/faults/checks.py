@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from diptych import RecordedEvent, open_store
 from diptych.app import Running
-from diptych.read.view import Gate, ServedTable
+from diptych.read.ask.view import Gate, ServedTable
 from diptych.write.aggregate import event_types
 from orders.app import app
 from orders.order import Order

@@ -23,10 +23,11 @@ from tests.faults.waiting import DEADLINE_S
 from tests.serving import ROOT, environment
 
 from diptych import EventStore, ReadDatabase, ReadModelSynchronizer, open_read_db, open_store
-from diptych.read import checkpoint, pace
-from diptych.read.projection import checked
-from diptych.read.status import ProjectionStatus, statuses
-from diptych.read.view import Gate, ServedTable, Views
+from diptych.read.ask.view import Gate, ServedTable, Views
+from diptych.read.books import checkpoint
+from diptych.read.follow import pace
+from diptych.read.projections.projection import checked
+from diptych.read.tend.status import ProjectionStatus, statuses
 
 PROJECTIONS = {each.name: each for each in map(checked, (Tallies, Lines))}
 

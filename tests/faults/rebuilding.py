@@ -10,7 +10,7 @@ import sys
 from tests.faults.tallies import Tallied, Tallies
 
 from diptych import ReadModelSynchronizer, open_read_db, open_store
-from diptych.read import pace
+from diptych.read.follow import pace
 
 
 async def rebuild(log: str, read: str) -> None:

@@ -29,7 +29,7 @@ from diptych import (
     open_read_db,
     open_store,
 )
-from diptych.read.view import Gate, ServedTable, Views
+from diptych.read.ask.view import Gate, ServedTable, Views
 
 LINES = Table("line", MetaData(), Column("position", Integer, primary_key=True), Column("number", Integer))
 

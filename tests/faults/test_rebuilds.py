@@ -16,7 +16,7 @@ from tests.faults.waiting import until
 from tests.serving import ROOT, environment
 
 from diptych import EventStore, ReadDatabase, ReadModelSynchronizer, open_read_db, open_store
-from diptych.read.view import Gate, ServedTable
+from diptych.read.ask.view import Gate, ServedTable
 
 WRITERS = 16
 NAMES = 50

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from diptych.read.database import open_read_db
+from diptych.read.db.database import open_read_db
 from diptych.testing.conformance.things import things_in
 from diptych.testing.conformance.walking import Walk
 

@@ -9,7 +9,7 @@ from random import Random
 import pytest
 from tests.faults.counting import Place, Process, until
 
-from diptych.read.checkpoint import LEASE_S
+from diptych.read.books.checkpoint import LEASE_S
 
 TAKEN_OVER_S = LEASE_S + 1
 

@@ -58,7 +58,7 @@ MUTANTS = [
     Mutant(
         "the checkpoint moves with the effect",
         "P6",
-        f"{READ}/follower.py",
+        f"{READ}/follow/follower.py",
         "await checkpoint.advance(connection, held, through, event_id, self._seen(page, through, head))",
         "event_id",
         READ_DATABASES,
@@ -67,7 +67,7 @@ MUTANTS = [
     Mutant(
         "a snapshot is one moment",
         "P7",
-        f"{READ}/sqlite.py",
+        f"{READ}/db/sqlite.py",
         'self.raw.execute("BEGIN")',
         "self.raw.in_transaction",
         READ_DATABASES,
@@ -76,7 +76,7 @@ MUTANTS = [
     Mutant(
         "a checkpoint is a place in this log",
         "P12",
-        f"{READ}/place.py",
+        f"{READ}/follow/place.py",
         "return there is not None and there.id == found.event_id",
         "return True",
         "tests/unit/test_app.py",
@@ -85,7 +85,7 @@ MUTANTS = [
     Mutant(
         "a checkpoint is of this log",
         "P12",
-        f"{READ}/wait.py",
+        f"{READ}/books/wait.py",
         "if found.log != (log or self._log or found.log):",
         "if False:",
         READ_DATABASES,
@@ -94,7 +94,7 @@ MUTANTS = [
     Mutant(
         "a failing batch is halved",
         "P9",
-        f"{READ}/runner.py",
+        f"{READ}/follow/runner.py",
         "self._pace.failed(page)\n            return",
         "pass",
         READ_DATABASES,
@@ -103,7 +103,7 @@ MUTANTS = [
     Mutant(
         "tries are bounded",
         "P9",
-        f"{READ}/failure.py",
+        f"{READ}/projections/failure.py",
         "TRIES = 4",
         "TRIES = 1_000_000",
         "tests/unit/read/test_synchronizer.py",
@@ -112,7 +112,7 @@ MUTANTS = [
     Mutant(
         "pauses are bounded",
         "P10",
-        f"{READ}/runner.py",
+        f"{READ}/follow/runner.py",
         "min(tries, 20)",
         "tries",
         "tests/unit/read/test_runner.py",
@@ -228,7 +228,7 @@ MUTANTS = [
     Mutant(
         "a command asks no read model",
         "P7",
-        f"{READ}/query.py",
+        f"{READ}/ask/query.py",
         "if command_under_way() is not None:",
         "if False:",
         "tests/unit/test_app.py",
@@ -263,7 +263,7 @@ MUTANTS = [
     Mutant(
         "a file that takes the place of the read models is noticed",
         "P7",
-        f"{READ}/database.py",
+        f"{READ}/db/database.py",
         "self._place.check()",
         "self._place",
         "tests/unit/read/test_read_database.py",

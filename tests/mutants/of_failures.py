@@ -9,7 +9,7 @@ MUTANTS = [
     Mutant(
         "later events of a parked key queue behind it",
         "P9",
-        f"{READ}/parking.py",
+        f"{READ}/follow/parking.py",
         "if closed.isdisjoint(keys) and stream not in closed:",
         "if True:",
         READ_DATABASES,
@@ -18,7 +18,7 @@ MUTANTS = [
     Mutant(
         "what queues closes its other keys",
         "P9",
-        f"{READ}/parking.py",
+        f"{READ}/follow/parking.py",
         "                closed |= keys\n",
         "",
         READ_DATABASES,
@@ -27,7 +27,7 @@ MUTANTS = [
     Mutant(
         "what is tried again is removed in its transaction",
         "P6",
-        f"{READ}/follower.py",
+        f"{READ}/follow/follower.py",
         "            await parked.remove(connection, held, positions)\n",
         "",
         READ_DATABASES,
@@ -36,7 +36,7 @@ MUTANTS = [
     Mutant(
         "what is parked is bounded",
         "P9",
-        f"{READ}/parking.py",
+        f"{READ}/follow/parking.py",
         "if there + more > limit:",
         "if False:",
         READ_DATABASES,
@@ -54,7 +54,7 @@ MUTANTS = [
     Mutant(
         "what needs newer code is left to who has it",
         "P10",
-        f"{READ}/runner.py",
+        f"{READ}/follow/runner.py",
         "await self.follower.release()  # to workers that may have it",
         "pass",
         READ_DATABASES,
@@ -63,7 +63,7 @@ MUTANTS = [
     Mutant(
         "a skip is recorded",
         "P9",
-        f"{READ}/acts.py",
+        f"{READ}/tend/acts.py",
         'await _record(connection, target, "skip", position=position, reason=reason)',
         "",
         READ_DATABASES,
@@ -72,7 +72,7 @@ MUTANTS = [
     Mutant(
         "a statement without an answer is an outage",
         "P10",
-        f"{READ}/engines.py",
+        f"{READ}/db/engines.py",
         "if not isinstance(context.original_exception, TimeoutError):",
         "if True:",
         "tests/unit/read/test_read_database.py",

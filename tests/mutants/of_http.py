@@ -44,7 +44,7 @@ MUTANTS = [
     Mutant(
         "a page keeps to the scope",
         "P7",
-        f"{READ}/model.py",
+        f"{READ}/ask/model.py",
         "conditions(shape, where) + conditions(shape, scope_of(shape, self._source.name))",
         "conditions(shape, where)",
         "tests/http/test_policy.py",
@@ -53,7 +53,7 @@ MUTANTS = [
     Mutant(
         "a row by its key keeps to the scope",
         "P7",
-        f"{READ}/model.py",
+        f"{READ}/ask/model.py",
         "return row if row is not None and is_visible(self._source.shape, self._source.name, row) else None",
         "return row",
         "tests/http/test_policy.py",

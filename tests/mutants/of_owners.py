@@ -19,7 +19,7 @@ MUTANTS = [
     Mutant(
         "who owns too much gives up",
         "P10",
-        f"{READ}/spread.py",
+        f"{READ}/follow/spread.py",
         "loads[least] <= loads[at.me] - 2",
         "False",
         "tests/unit/read/test_spread.py",
@@ -27,7 +27,7 @@ MUTANTS = [
     Mutant(
         "what is spread stays where it is",
         "P10",
-        f"{READ}/spread.py",
+        f"{READ}/follow/spread.py",
         "loads[least] <= loads[at.me] - 2",
         "loads[least] <= loads[at.me] - 1",
         "tests/unit/read/test_spread.py",
@@ -35,7 +35,7 @@ MUTANTS = [
     Mutant(
         "what is given up is left to others",
         "P10",
-        f"{READ}/spread.py",
+        f"{READ}/follow/spread.py",
         "for share in free if share not in left",
         "for share in free",
         "tests/unit/read/test_spread.py",
@@ -43,7 +43,7 @@ MUTANTS = [
     Mutant(
         "a long batch is ended in its middle",
         "P6",
-        f"{READ}/projector.py",
+        f"{READ}/projections/projector.py",
         "if monotonic() > until:",
         "if False:",
         READ_DATABASES,
@@ -52,7 +52,7 @@ MUTANTS = [
     Mutant(
         "what was applied of a long batch is where the checkpoint moves",
         "P6",
-        f"{READ}/follower.py",
+        f"{READ}/follow/follower.py",
         "through, event_id = batch.applied[done - 1].global_position, batch.applied[done - 1].event_id",
         "pass",
         READ_DATABASES,
@@ -89,7 +89,7 @@ MUTANTS = [
     Mutant(
         "what comes live waits for nobody",
         "P10",
-        f"{READ}/feed.py",
+        f"{READ}/follow/feed.py",
         "if reader.is_at_head:",
         "if False:",
         READ_DATABASES,

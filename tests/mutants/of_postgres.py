@@ -56,7 +56,7 @@ MUTANTS = [
         "what is shown is durable",
         "P2",
         f"{STORE}/postgres/readers.py",
-        'stays = not durable or await self._stays(*end, synced=rows[0]["durable"])',
+        "stays = not durable or await self._stays(*end)",
         "stays = True",
         f"{POSTGRES}/test_foreigners.py",
         "was_shown",
@@ -73,7 +73,7 @@ MUTANTS = [
     Mutant(
         "a follower looks where it stands after a fail-over",
         "P2",
-        f"{READ}/follower.py",
+        f"{READ}/follow/follower.py",
         "if self._event_store.store.connections != self._connections:",
         "if False:",
         f"{POSTGRES}/test_copies.py",

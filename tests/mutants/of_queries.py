@@ -26,7 +26,7 @@ MUTANTS = [
     Mutant(
         "what was found is escaped",
         "P7",
-        f"{READ}/ranking.py",
+        f"{READ}/ask/ranking.py",
         "<mark>{escape(text[left:right])}</mark>",
         "<mark>{text[left:right]}</mark>",
         "tests/unit/read/test_search.py",
@@ -35,7 +35,7 @@ MUTANTS = [
     Mutant(
         "a row is looked up in the generation that is served",
         "P8",
-        f"{READ}/lookup.py",
+        f"{READ}/ask/lookup.py",
         "if parts.of != self._of:",
         "if False:",
         READ_DATABASES,
@@ -44,7 +44,7 @@ MUTANTS = [
     Mutant(
         "search words are quoted",
         "P7",
-        f"{READ}/search.py",
+        f"{READ}/projections/search.py",
         """f'"{" ".join(term)}"' for""",
         """f'{" ".join(term)}' for""",
         "tests/unit/read/test_search.py",
@@ -52,7 +52,7 @@ MUTANTS = [
     Mutant(
         "ties of a page are broken by position",
         "P3",
-        f"{READ}/question.py",
+        f"{READ}/ask/question.py",
         "({names}) {'<' if sorts[0].descending else '>'} ({values})",
         "({names}) {'>' if sorts[0].descending else '<'} ({values})",
         READ_DATABASES,
@@ -61,7 +61,7 @@ MUTANTS = [
     Mutant(
         "a cursor is signed",
         "P7",
-        f"{READ}/page.py",
+        f"{READ}/ask/page.py",
         "if not hmac.compare_digest(signature, _signature(body, secret)):",
         "if False:",
         READ_DATABASES,
@@ -70,7 +70,7 @@ MUTANTS = [
     Mutant(
         "a cursor goes on with its own question",
         "P7",
-        f"{READ}/page.py",
+        f"{READ}/ask/page.py",
         "if self.question != question:",
         "if False:",
         READ_DATABASES,

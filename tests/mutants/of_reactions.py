@@ -10,7 +10,7 @@ MUTANTS = [
     Mutant(
         "a reaction is done before its checkpoint moves",
         "P6",
-        f"{READ}/reacting.py",
+        f"{READ}/follow/reacting.py",
         "        for event in batch.applied:\n            await deliver(self._reaction, event)\n        async with",
         "        async with",
         READ_DATABASES,
@@ -19,7 +19,7 @@ MUTANTS = [
     Mutant(
         "the effects of two reactions are told apart",
         "P6",
-        f"{READ}/reaction.py",
+        f"{READ}/projections/reaction.py",
         'return f"{self.name}-{event.event_id}"',
         "return event.event_id",
         REACTIONS,
@@ -37,7 +37,7 @@ MUTANTS = [
     Mutant(
         "a reaction begins at the head",
         "P6",
-        f"{READ}/generations.py",
+        f"{READ}/follow/generations.py",
         'if reaction.start == "head":',
         "if False:",
         READ_DATABASES,
@@ -46,7 +46,7 @@ MUTANTS = [
     Mutant(
         "a reaction is never rebuilt",
         "P6",
-        f"{READ}/generations.py",
+        f"{READ}/follow/generations.py",
         "if found is not None and await why_no_place(event_store, found) is None:",
         "if False:",
         READ_DATABASES,
@@ -55,7 +55,7 @@ MUTANTS = [
     Mutant(
         "an event behind a dead letter waits",
         "P9",
-        f"{READ}/reacting.py",
+        f"{READ}/follow/reacting.py",
         "batch = await self._parking.sort(connection, held, events)",
         "batch = Sorted(events)",
         READ_DATABASES,

@@ -28,7 +28,7 @@ MUTANTS = [
     Mutant(
         "what is served is never dropped",
         "P8",
-        f"{READ}/generations.py",
+        f"{READ}/follow/generations.py",
         "if served is None or served.of != of:",
         "if True:",
         READ_DATABASES,
@@ -37,7 +37,7 @@ MUTANTS = [
     Mutant(
         "no switch goes to what is behind",
         "P7",
-        f"{READ}/switch.py",
+        f"{READ}/tend/switch.py",
         "if reached < seen and",
         "if False and",
         READ_DATABASES,
@@ -46,7 +46,7 @@ MUTANTS = [
     Mutant(
         "what isn't served says nothing to those who wait",
         "P7",
-        f"{READ}/follower.py",
+        f"{READ}/follow/follower.py",
         "self._serves = self._publish and (served is None or served.of == self.of)",
         "self._serves = self._publish",
         READ_DATABASES,
@@ -64,7 +64,7 @@ MUTANTS = [
     Mutant(
         "what differs is not switched to",
         "P8",
-        f"{READ}/rebuild.py",
+        f"{READ}/tend/rebuild.py",
         "if not found.ok:",
         "if False:",
         READ_DATABASES,
@@ -73,7 +73,7 @@ MUTANTS = [
     Mutant(
         "a build that is compared is where the snapshot is",
         "P8",
-        f"{READ}/build.py",
+        f"{READ}/tend/build.py",
         "return Page([event for event in page.events if event.position <= through], through)",
         "return page",
         READ_DATABASES,
@@ -82,7 +82,7 @@ MUTANTS = [
     Mutant(
         "a page that is shared is for its own types",
         "P2",
-        f"{READ}/feed.py",
+        f"{READ}/follow/feed.py",
         "self.after <= reader.after < self.through and reader.types <= self.types",
         "self.after <= reader.after < self.through",
         "tests/unit/read/test_feed.py",
@@ -91,7 +91,7 @@ MUTANTS = [
     Mutant(
         "what other code half built is not gone on with",
         "P8",
-        f"{READ}/generations.py",
+        f"{READ}/follow/generations.py",
         "same_code = await checkpoint.plan(connection, begun.of) == projector(projection, begun.of).plan",
         "same_code = True",
         READ_DATABASES,
@@ -100,7 +100,7 @@ MUTANTS = [
     Mutant(
         "a partition takes its own keys",
         "P6",
-        f"{READ}/partitions.py",
+        f"{READ}/projections/partitions.py",
         "if partition_of(key, partitions) == partition)",
         "if True)",
         READ_DATABASES,
@@ -109,7 +109,7 @@ MUTANTS = [
     Mutant(
         "the partition that comes last serves them all",
         "P8",
-        f"{READ}/follower.py",
+        f"{READ}/follow/follower.py",
         "if self._publish_at is not None and min(parts, default=0) < self._publish_at:",
         "if False:",
         READ_DATABASES,
@@ -118,7 +118,7 @@ MUTANTS = [
     Mutant(
         "no switch goes to what has a partition behind",
         "P7",
-        f"{READ}/switch.py",
+        f"{READ}/tend/switch.py",
         "max(each.position for each in served)",
         "0",
         READ_DATABASES,

@@ -9,7 +9,7 @@ MUTANTS = [
     Mutant(
         "a snapshot that is too early is not enough",
         "P7",
-        f"{READ}/view.py",
+        f"{READ}/ask/view.py",
         "return not reached.stale or reached.reason in SETTLED",
         "return True",
         READ_DATABASES,
@@ -18,7 +18,7 @@ MUTANTS = [
     Mutant(
         "an answer says that it is stale",
         "P7",
-        f"{READ}/consistency.py",
+        f"{READ}/ask/consistency.py",
         "return Answer(data, worst.position, worst.stale, worst.reason, token)",
         "return Answer(data, worst.position, False, None, token)",
         "tests/unit/test_app.py",
@@ -27,7 +27,7 @@ MUTANTS = [
     Mutant(
         "nothing is called missing too early",
         "P7",
-        f"{READ}/consistency.py",
+        f"{READ}/ask/consistency.py",
         "raise freshness.doubt() or missing from None",
         "raise missing from None",
         "tests/unit/test_app.py",
@@ -36,7 +36,7 @@ MUTANTS = [
     Mutant(
         "who waits is let go only when it is reached",
         "P7",
-        f"{READ}/wait.py",
+        f"{READ}/books/wait.py",
         "if stands_still or waiter.position <= found.position",
         "if True or waiter.position <= found.position",
         READ_DATABASES,
@@ -45,7 +45,7 @@ MUTANTS = [
     Mutant(
         "what is parked below a position is told",
         "P7",
-        f"{READ}/wait.py",
+        f"{READ}/books/wait.py",
         "parked = parked_at is not None and parked_at <= wanted",
         "parked = False",
         READ_DATABASES,
@@ -54,7 +54,7 @@ MUTANTS = [
     Mutant(
         "partitions are where the last of them is",
         "P7",
-        f"{READ}/checkpoint.py",
+        f"{READ}/books/checkpoint.py",
         "least = min(parts, key",
         "least = max(parts, key",
         READ_DATABASES,
@@ -63,7 +63,7 @@ MUTANTS = [
     Mutant(
         "looks are shared",
         "P7",
-        f"{READ}/wait.py",
+        f"{READ}/books/wait.py",
         "if self._next is None:",
         "if True:",
         READ_DATABASES,
@@ -72,7 +72,7 @@ MUTANTS = [
     Mutant(
         "a version is looked for again once the reader reads",
         "P7",
-        f"{READ}/versions.py",
+        f"{READ}/ask/versions.py",
         "return await place if there is None else there",
         "return await place",
         "tests/unit/read/test_versions.py",
@@ -81,7 +81,7 @@ MUTANTS = [
     Mutant(
         "a process without a log looks whose a token may be",
         "P12",
-        f"{READ}/absent.py",
+        f"{READ}/books/absent.py",
         "is_new = among is not None and among not in self._followed",
         "is_new = False",
         "tests/examples/test_read_side_only.py",
@@ -99,7 +99,7 @@ MUTANTS = [
     Mutant(
         "a token is of this log",
         "P12",
-        f"{READ}/consistency.py",
+        f"{READ}/ask/consistency.py",
         "if log_of(token) not in logs:",
         "if False:",
         "tests/unit/test_app.py",

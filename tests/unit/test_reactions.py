@@ -21,7 +21,7 @@ from diptych import (
     acting,
     log_restored,
 )
-from diptych.read.failure import Park
+from diptych.read.projections.failure import Park
 from diptych.testing import in_process, reacting
 
 

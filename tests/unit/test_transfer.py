@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from diptych import transfer
 from diptych.errors import BadDatabase, BadFile
 from diptych.log import open_store
-from diptych.read.identity import log_adopt
+from diptych.read.tend.identity import log_adopt
 from diptych.store import open_store_backend
 from diptych.store.port import LogIdentity, StoredCommand, StoredEvent
 from diptych.testing.conformance.case import a_command, an_append, everything, to

@@ -10,27 +10,28 @@ from collections.abc import Callable, Iterable
 
 from diptych.errors import BadProjection, Misuse, NoProjection
 from diptych.log import EventStore
-from diptych.read import acts, checkpoint
-from diptych.read.absent import is_absent
-from diptych.read.acts import Act, Skipped, Target, somebody
-from diptych.read.checkpoint import Generation
-from diptych.read.database import ReadDatabase
-from diptych.read.feed import Feed
-from diptych.read.generations import begin_anew, check_columns, prepare
-from diptych.read.keeper import Keeper
-from diptych.read.lateness import Lateness
-from diptych.read.ownership import Worker
-from diptych.read.partitions import check_partitions
-from diptych.read.place import why_no_place
-from diptych.read.progress import Progress
-from diptych.read.projection import AnyProjection, checked
-from diptych.read.projector import table_names
-from diptych.read.reaction import Reaction
-from diptych.read.rebuild import Check, cancel, rebuild
-from diptych.read.status import ProjectionStatus, head_of, not_built, statuses, unprepared
-from diptych.read.switch import BACK_S, KEEP_S, switch_back, way_back
-from diptych.read.verify import FIRST, Verification, verify
-from diptych.read.wait import Reached, Watcher
+from diptych.read.books import checkpoint
+from diptych.read.books.absent import is_absent
+from diptych.read.books.checkpoint import Generation
+from diptych.read.books.progress import Progress
+from diptych.read.books.wait import Reached, Watcher
+from diptych.read.db.database import ReadDatabase
+from diptych.read.follow.feed import Feed
+from diptych.read.follow.generations import begin_anew, check_columns, prepare
+from diptych.read.follow.keeper import Keeper
+from diptych.read.follow.ownership import Worker
+from diptych.read.follow.place import why_no_place
+from diptych.read.projections.partitions import check_partitions
+from diptych.read.projections.projection import AnyProjection, checked
+from diptych.read.projections.projector import table_names
+from diptych.read.projections.reaction import Reaction
+from diptych.read.tend import acts
+from diptych.read.tend.acts import Act, Skipped, Target, somebody
+from diptych.read.tend.lateness import Lateness
+from diptych.read.tend.rebuild import Check, cancel, rebuild
+from diptych.read.tend.status import ProjectionStatus, head_of, not_built, statuses, unprepared
+from diptych.read.tend.switch import BACK_S, KEEP_S, switch_back, way_back
+from diptych.read.tend.verify import FIRST, Verification, verify
 
 
 class ReadModelSynchronizer:

@@ -11,7 +11,7 @@ from typing import Any
 from diptych.codec import EPOCH
 from diptych.event import Event, Metadata, RecordedEvent, event_type
 from diptych.message import new_id
-from diptych.read.projection import TableProjection, TwoRoundProjection, checked
+from diptych.read.projections.projection import TableProjection, TwoRoundProjection, checked
 
 
 class Projecting:

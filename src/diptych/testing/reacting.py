@@ -11,8 +11,8 @@ from typing import Any
 
 from diptych.codec import EPOCH
 from diptych.event import Event
-from diptych.read.projection import checked
-from diptych.read.reaction import Reaction, deliver
+from diptych.read.projections.projection import checked
+from diptych.read.projections.reaction import Reaction, deliver
 from diptych.testing.projecting import recorded
 
 TIMES = 2

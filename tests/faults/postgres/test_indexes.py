@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import Column, Index, MetaData, Table, Text, text
 
 from diptych.errors import Unavailable
-from diptych.read.database import ReadDatabase, open_read_db
-from diptych.read.tables import make_index
+from diptych.read.db.database import ReadDatabase, open_read_db
+from diptych.read.projections.tables import make_index
 from diptych.testing.conformance.case import until
 
 MANY = Table("many", MetaData(), Column("name", Text))

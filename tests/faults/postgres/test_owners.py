@@ -23,9 +23,10 @@ from diptych import (
     open_read_db,
     open_store,
 )
-from diptych.read import checkpoint, pace, workers
-from diptych.read.checkpoint import LEASE_S, Generation, Plan
-from diptych.read.projection import AnyProjection
+from diptych.read.books import checkpoint, workers
+from diptych.read.books.checkpoint import LEASE_S, Generation, Plan
+from diptych.read.follow import pace
+from diptych.read.projections.projection import AnyProjection
 from diptych.testing.conformance.case import until
 
 OF = Generation("p", 1)

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from diptych.read import batch
-from diptych.read.batch import collector_paused
+from diptych.read.projections import batch
+from diptych.read.projections.batch import collector_paused
 
 
 @pytest.fixture(autouse=True)

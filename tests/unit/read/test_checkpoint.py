@@ -1,8 +1,8 @@
 """What the partitions of a generation are as a whole."""
 
-from diptych.read.checkpoint import Checkpoint, Generation, together
-from diptych.read.database import ReadDatabase
-from diptych.read.wait import Watcher
+from diptych.read.books.checkpoint import Checkpoint, Generation, together
+from diptych.read.books.wait import Watcher
+from diptych.read.db.database import ReadDatabase
 from diptych.store.port import LogIdentity
 
 LOG = LogIdentity("a log", 1)

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from diptych import Event, EventStore, RecordedEvent, Unavailable, open_store
-from diptych.read import feed as feeds
-from diptych.read.feed import Feed, Reader
+from diptych.read.follow import feed as feeds
+from diptych.read.follow.feed import Feed, Reader
 from diptych.store.port import Page, StoredEvent
 
 

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diptych.read.filters import beyond_prefix
+from diptych.read.ask.filters import beyond_prefix
 
 LETTERS = st.text(st.sampled_from("a\0\ud7ff\ue000\uffff\U0010ffffzA"), max_size=4)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
-from diptych.read.fingerprint import fingerprint
+from diptych.read.projections.fingerprint import fingerprint
 
 RATES = {"a": 1, "b": 2}
 

@@ -27,14 +27,15 @@ from diptych import (
     open_read_db,
     open_store,
 )
-from diptych.read import checkpoint, follower, pace, parked
-from diptych.read.build import Build
-from diptych.read.checkpoint import FencedOut, new_owner
-from diptych.read.follower import Follower
-from diptych.read.generations import prepare
-from diptych.read.partitions import partition_of
-from diptych.read.status import ProjectionStatus
-from diptych.read.wait import Watcher
+from diptych.read.books import checkpoint, parked
+from diptych.read.books.checkpoint import FencedOut, new_owner
+from diptych.read.books.wait import Watcher
+from diptych.read.follow import follower, pace
+from diptych.read.follow.follower import Follower
+from diptych.read.follow.generations import prepare
+from diptych.read.projections.partitions import partition_of
+from diptych.read.tend.build import Build
+from diptych.read.tend.status import ProjectionStatus
 from diptych.store.port import Page, StoredEvent
 from diptych.testing.conformance.case import until
 

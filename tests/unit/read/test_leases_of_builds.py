@@ -17,12 +17,13 @@ from diptych import (
     open_read_db,
     open_store,
 )
-from diptych.read import build, checkpoint
-from diptych.read.follower import Follower
-from diptych.read.generations import prepare
-from diptych.read.progress import Progress
-from diptych.read.rebuild import rebuild
-from diptych.read.wait import Watcher
+from diptych.read.books import checkpoint
+from diptych.read.books.progress import Progress
+from diptych.read.books.wait import Watcher
+from diptych.read.follow.follower import Follower
+from diptych.read.follow.generations import prepare
+from diptych.read.tend import build
+from diptych.read.tend.rebuild import rebuild
 from diptych.store.port import Page
 from diptych.testing.conformance.case import until
 

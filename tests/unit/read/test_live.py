@@ -150,8 +150,8 @@ async def rows_of(event_store: EventStore, read_db: Any) -> dict[Any, Any]:
     """What the projections keep once they have caught up."""
     import asyncio
 
-    from diptych.read.model import ReadModel
-    from diptych.read.view import Gate, ServedTable
+    from diptych.read.ask.model import ReadModel
+    from diptych.read.ask.view import Gate, ServedTable
 
     synchronizer = ReadModelSynchronizer(event_store, read_db, [Balances, Days])
     running = asyncio.create_task(synchronizer.run())

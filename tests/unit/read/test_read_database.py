@@ -11,9 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from diptych.errors import BadDatabase, Unavailable
 from diptych.log import open_store
-from diptych.read import engines, sqlite
-from diptych.read.database import ReadDatabase, open_read_db
-from diptych.read.sqlite import APPLICATION_ID, connect
+from diptych.read.db import engines, sqlite
+from diptych.read.db.database import ReadDatabase, open_read_db
+from diptych.read.db.sqlite import APPLICATION_ID, connect
 
 
 async def test_a_file_locked_by_another_writer_is_unavailable_and_then_works(tmp_path: Path) -> None:

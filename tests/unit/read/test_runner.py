@@ -2,7 +2,7 @@
 
 import pytest
 
-from diptych.read.runner import BACK_OFF_S, back_off_s
+from diptych.read.follow.runner import BACK_OFF_S, back_off_s
 
 
 @pytest.mark.parametrize("tries", [0, 1, 5, 100, 10_000, 10**9])

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diptych.read.ranking import SHOWN, highlight
-from diptych.read.search import fts5, words, words_with_places
+from diptych.read.ask.ranking import SHOWN, highlight
+from diptych.read.projections.search import fts5, words, words_with_places
 
 
 @pytest.mark.parametrize(

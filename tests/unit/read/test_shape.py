@@ -8,8 +8,8 @@ from sqlalchemy import CheckConstraint, Column, Index, MetaData, String, Table
 from typing_extensions import TypeAliasType
 
 from diptych.errors import BadProjection
-from diptych.read.columns import Indexed, Key, Mark, Searched
-from diptych.read.shape import Shape
+from diptych.read.projections.columns import Indexed, Key, Mark, Searched
+from diptych.read.projections.shape import Shape
 
 
 def test_what_columns_are_for_is_read_from_their_marks() -> None:

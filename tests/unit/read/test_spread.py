@@ -5,8 +5,8 @@ from random import Random
 
 import pytest
 
-from diptych.read.checkpoint import Generation, Share
-from diptych.read.spread import Standing, to_claim, to_give_up
+from diptych.read.books.checkpoint import Generation, Share
+from diptych.read.follow.spread import Standing, to_claim, to_give_up
 
 CODE = [f"p{number} 1" for number in range(20)]
 

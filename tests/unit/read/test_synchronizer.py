@@ -8,10 +8,11 @@ from sqlalchemy import BigInteger, Column, ForeignKey, MetaData, Table
 from diptych.errors import BadProjection, NoProjection, Unavailable
 from diptych.event import RecordedEvent
 from diptych.log import EventStore
-from diptych.read import checkpoint, generations, keeper, runner
-from diptych.read.database import ReadDatabase
-from diptych.read.follower import Follower
-from diptych.read.projection import TableProjection, checked
+from diptych.read.books import checkpoint
+from diptych.read.db.database import ReadDatabase
+from diptych.read.follow import generations, keeper, runner
+from diptych.read.follow.follower import Follower
+from diptych.read.projections.projection import TableProjection, checked
 from diptych.read.synchronizer import ReadModelSynchronizer
 from diptych.testing.conformance.accounts import Account, Accounts, Journal, Opened, Other, Owners, Paid, System
 from diptych.testing.conformance.case import until

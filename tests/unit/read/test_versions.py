@@ -7,7 +7,7 @@ import pytest
 
 from diptych.errors import Unavailable
 from diptych.log import EventStore
-from diptych.read.versions import Versions
+from diptych.read.ask.versions import Versions
 from diptych.testing.conformance.accounts import Opened
 from diptych.testing.conformance.case import until
 

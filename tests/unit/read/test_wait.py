@@ -4,10 +4,10 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from diptych.log import EventStore
-from diptych.read import checkpoint
-from diptych.read.checkpoint import Checkpoint, Generation
-from diptych.read.database import ReadDatabase
-from diptych.read.wait import Watcher
+from diptych.read.books import checkpoint
+from diptych.read.books.checkpoint import Checkpoint, Generation
+from diptych.read.books.wait import Watcher
+from diptych.read.db.database import ReadDatabase
 from diptych.testing.conformance.accounts import Accounts, Opened, System
 
 

@@ -7,7 +7,7 @@ import typer
 
 from diptych.edge.cli.options import LOG_URL, READ_URL, Json, Log, Read, must_be_there
 from diptych.edge.cli.printing import print_facts
-from diptych.read.identity import Mended, log_adopt, log_restored
+from diptych.read.tend.identity import Mended, log_adopt, log_restored
 
 log_commands: typer.Typer = typer.Typer(help="The identity of a log that was put back or copied.", no_args_is_help=True)
 

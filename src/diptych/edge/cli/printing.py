@@ -14,7 +14,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from diptych.codec import EPOCH
-from diptych.read.status import ProjectionStatus
+from diptych.read.tend.status import ProjectionStatus
 from diptych.store.port import StoredEvent, StreamRow
 
 UNBOUND = 10_000

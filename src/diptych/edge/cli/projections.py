@@ -15,14 +15,14 @@ from diptych.edge.cli.printing import console, plain, print_facts, print_json, p
 from diptych.edge.cli.status import declared, looking
 from diptych.errors import BadDatabase, Unavailable
 from diptych.event import event_type
-from diptych.read.acts import Act
-from diptych.read.checkpoint import Generation
-from diptych.read.progress import Progress
-from diptych.read.projection import AnyProjection, TableProjection, TwoRoundProjection
-from diptych.read.status import ProjectionStatus
-from diptych.read.switch import KEEP_S
+from diptych.read.books.checkpoint import Generation
+from diptych.read.books.progress import Progress
+from diptych.read.projections.projection import AnyProjection, TableProjection, TwoRoundProjection
 from diptych.read.synchronizer import ReadModelSynchronizer
-from diptych.read.verify import FIRST, Verification
+from diptych.read.tend.acts import Act
+from diptych.read.tend.status import ProjectionStatus
+from diptych.read.tend.switch import KEEP_S
+from diptych.read.tend.verify import FIRST, Verification
 
 T = TypeVar("T")
 

@@ -16,8 +16,8 @@ from diptych.edge.cli.printing import print_facts
 from diptych.edge.cli.settings import without_password
 from diptych.errors import BadDatabase
 from diptych.log import open_store
-from diptych.read.absent import NONE
-from diptych.read.database import open_read_db
+from diptych.read.books.absent import NONE
+from diptych.read.db.database import open_read_db
 
 _logger = logging.getLogger("diptych.worker")
 

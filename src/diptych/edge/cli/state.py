@@ -15,8 +15,8 @@ from diptych.edge.cli.printing import console, instant, plain, print_facts, prin
 from diptych.errors import Misuse, NoProjection, NotFound
 from diptych.log import EventStore, open_store
 from diptych.past import At, changes
-from diptych.read.live import Live
-from diptych.read.projection import AnyProjection, TableProjection, TwoRoundProjection
+from diptych.read.ask.live import Live
+from diptych.read.projections.projection import AnyProjection, TableProjection, TwoRoundProjection
 from diptych.store import open_store_backend
 from diptych.write.aggregate import state_of
 from diptych.write.repository import Repository

@@ -12,11 +12,11 @@ from diptych.app import Diptych
 from diptych.edge.cli.options import LOG_URL, READ_URL, App, Json, Log, Read, application, must_be_there
 from diptych.edge.cli.printing import console, print_lines, status_view
 from diptych.log import open_store
-from diptych.read.absent import NONE, without_log
-from diptych.read.database import open_read_db
-from diptych.read.status import ProjectionStatus
+from diptych.read.books.absent import NONE, without_log
+from diptych.read.books.wait import FINAL
+from diptych.read.db.database import open_read_db
 from diptych.read.synchronizer import ReadModelSynchronizer
-from diptych.read.wait import FINAL
+from diptych.read.tend.status import ProjectionStatus
 
 WATCH_S = 1.0
 

@@ -24,7 +24,7 @@ from diptych.edge.fastapi.routes import add_route, add_status_route, add_stream_
 from diptych.edge.fastapi.settings import Crowd, Endpoint, Limits, Principal, Settings
 from diptych.errors import Misuse
 from diptych.message import Message
-from diptych.read.query import QueryBus
+from diptych.read.ask.query import QueryBus
 from diptych.write.bus import CommandBus
 
 Routes: TypeAlias = Mapping[str, type[Message] | Endpoint | Events | Live]

@@ -12,7 +12,7 @@ import msgspec
 from diptych.edge.fastapi.models import own_fields, result_type, wire_name
 from diptych.edge.fastapi.requests import WITH_BODY
 from diptych.errors import BadMessage
-from diptych.read.query import Query
+from diptych.read.ask.query import Query
 from diptych.write.command import Command
 
 METHODS = frozenset({"GET", "DELETE"}) | WITH_BODY

@@ -20,7 +20,7 @@ from fastapi.responses import StreamingResponse
 from diptych.edge.fastapi.models import own_fields, result_type
 from diptych.edge.fastapi.paging import CURSOR, PAGE
 from diptych.message import Message
-from diptych.read.page import PaginatedResult
+from diptych.read.ask.page import PaginatedResult
 
 PAGE_SIZE = "page_size"
 LARGEST_PAGE = 100

@@ -27,8 +27,8 @@ from diptych.edge.fastapi.models import output
 from diptych.edge.fastapi.settings import Crowd, Settings, running_of
 from diptych.edge.fastapi.tail import Piece, Tail, insist_on
 from diptych.errors import LogRewound, Malformed, NotFound, Unavailable
-from diptych.read.consistency import Answer
-from diptych.read.query import Query
+from diptych.read.ask.consistency import Answer
+from diptych.read.ask.query import Query
 
 _logger = logging.getLogger("diptych.http")
 

@@ -20,8 +20,8 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from diptych.generics import arguments_of
 from diptych.message import Message
-from diptych.read.page import PaginatedResult
-from diptych.read.query import Query
+from diptych.read.ask.page import PaginatedResult
+from diptych.read.ask.query import Query
 from diptych.write.command import Command
 
 TIMELESS = (str, bytes, int, float, Decimal, date, UUID, NoneType)

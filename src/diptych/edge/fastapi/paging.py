@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from fastapi import Request
 
-from diptych.read.page import PaginatedResult
+from diptych.read.ask.page import PaginatedResult
 
 PAGE, CURSOR = "page", "cursor"
 

@@ -13,7 +13,7 @@ from starlette.requests import Request, cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from diptych.errors import Malformed
-from diptych.read.consistency import log_of
+from diptych.read.ask.consistency import log_of
 from diptych.store.port import LogIdentity
 from diptych.token import Token
 

@@ -20,8 +20,8 @@ from diptych.edge.fastapi.positions import POSITION, position_of
 from diptych.edge.fastapi.preferences import preferences_of
 from diptych.edge.fastapi.settings import Endpoint, Settings, running_of
 from diptych.errors import NotFound
-from diptych.read.consistency import Answer
-from diptych.read.page import PaginatedResult
+from diptych.read.ask.consistency import Answer
+from diptych.read.ask.page import PaginatedResult
 
 STALE = "Diptych-Stale"
 # An answer is for its asker and this moment; who keeps it asks again, and may be told that it still holds.

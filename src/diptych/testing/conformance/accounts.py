@@ -10,12 +10,19 @@ from sqlalchemy import BigInteger, Column, MetaData, Table, Text
 
 from diptych.event import Event, RecordedEvent
 from diptych.log import EventStore
-from diptych.read.columns import Key
-from diptych.read.database import ReadDatabase
-from diptych.read.model import ReadModel
-from diptych.read.projection import AnyProjection, Projection, TableProjection, Transaction, TwoRoundProjection, checked
+from diptych.read.ask.model import ReadModel
+from diptych.read.ask.view import Gate, ServedTable
+from diptych.read.db.database import ReadDatabase
+from diptych.read.projections.columns import Key
+from diptych.read.projections.projection import (
+    AnyProjection,
+    Projection,
+    TableProjection,
+    Transaction,
+    TwoRoundProjection,
+    checked,
+)
 from diptych.read.synchronizer import ReadModelSynchronizer
-from diptych.read.view import Gate, ServedTable
 
 
 class Opened(Event):

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from diptych.errors import InvalidQuery, Malformed, NotStorable
-from diptych.read.order import RELEVANCE, order_of
-from diptych.read.page import Cursor, digest_of
-from diptych.read.question import Question
+from diptych.read.ask.order import RELEVANCE, order_of
+from diptych.read.ask.page import Cursor, digest_of
+from diptych.read.ask.question import Question
 from diptych.testing.conformance.things import FULL, SHAPE, Colour, Count, Thing, Things, ThingsCase, thing
 
 

@@ -9,10 +9,10 @@ import pytest
 from diptych.errors import BadProjection, Unavailable
 from diptych.event import RecordedEvent
 from diptych.log import EventStore, open_store
-from diptych.read.checkpoint import Generation
-from diptych.read.columns import Key, Searched
-from diptych.read.database import ReadDatabase
-from diptych.read.projection import TableProjection
+from diptych.read.books.checkpoint import Generation
+from diptych.read.db.database import ReadDatabase
+from diptych.read.projections.columns import Key, Searched
+from diptych.read.projections.projection import TableProjection
 from diptych.testing.conformance.accounts import EVENTS, AccountEvent, Accounts, Opened, System
 from diptych.testing.conformance.case import until
 from diptych.testing.conformance.read_case import ReadDatabaseCase

@@ -7,8 +7,8 @@ import pytest
 
 from diptych.event import RecordedEvent
 from diptych.log import EventStore
-from diptych.read import pace
-from diptych.read.database import ReadDatabase
+from diptych.read.db.database import ReadDatabase
+from diptych.read.follow import pace
 from diptych.store.port import Page, StoredEvent
 from diptych.testing.conformance.accounts import Accounts, Journal, Opened, Other, Owners, Paid, System
 from diptych.testing.conformance.read_case import ReadDatabaseCase

@@ -12,13 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from diptych.event import RecordedEvent
 from diptych.log import EventStore
-from diptych.read import checkpoint
-from diptych.read.checkpoint import Generation
-from diptych.read.columns import Key
-from diptych.read.consistency import asking
-from diptych.read.database import ReadDatabase
-from diptych.read.projection import Projection, TableProjection, Transaction
-from diptych.read.view import Gate, Views
+from diptych.read.ask.consistency import asking
+from diptych.read.ask.view import Gate, Views
+from diptych.read.books import checkpoint
+from diptych.read.books.checkpoint import Generation
+from diptych.read.db.database import ReadDatabase
+from diptych.read.projections.columns import Key
+from diptych.read.projections.projection import Projection, TableProjection, Transaction
 from diptych.testing.conformance.accounts import (
     Account,
     Accounts,

@@ -12,9 +12,9 @@ from diptych.codec import Codec
 from diptych.event import Event, RecordedEvent
 from diptych.log import EventStore
 from diptych.message import new_id
-from diptych.read.columns import Key
-from diptych.read.failure import Park, Stop
-from diptych.read.projection import Projection, TableProjection, Transaction
+from diptych.read.projections.columns import Key
+from diptych.read.projections.failure import Park, Stop
+from diptych.read.projections.projection import Projection, TableProjection, Transaction
 from diptych.store.port import ANY, Append, NewEvent, StoredEvent, StreamAppend
 from diptych.testing.conformance.accounts import Accounts, Paid
 

@@ -7,12 +7,12 @@ from random import Random
 
 from diptych.errors import NotServed
 from diptych.log import EventStore
-from diptych.read import checkpoint
-from diptych.read.checkpoint import Plan
-from diptych.read.consistency import asking
-from diptych.read.database import ReadDatabase
-from diptych.read.statements import Statements
-from diptych.read.tables import create_tables
+from diptych.read.ask.consistency import asking
+from diptych.read.books import checkpoint
+from diptych.read.books.checkpoint import Plan
+from diptych.read.db.database import ReadDatabase
+from diptych.read.projections.statements import Statements
+from diptych.read.projections.tables import create_tables
 from diptych.testing.conformance.accounts import Account, Accounts, Opened, Paid, System
 from diptych.testing.conformance.things import GENERATION, LOG, SHAPE, Count, Things, ThingsCase, thing
 

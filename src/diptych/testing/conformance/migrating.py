@@ -6,9 +6,10 @@ import pytest
 from sqlalchemy import text
 
 from diptych.errors import BadDatabase
-from diptych.read import checkpoint, database
-from diptych.read.checkpoint import Generation, Plan
-from diptych.read.database import ReadDatabase
+from diptych.read.books import checkpoint
+from diptych.read.books.checkpoint import Generation, Plan
+from diptych.read.db import database
+from diptych.read.db.database import ReadDatabase
 from diptych.store.port import LogIdentity
 from diptych.testing.conformance.read_case import ReadDatabaseCase
 

@@ -7,11 +7,11 @@ import pytest
 from sqlalchemy import select
 
 from diptych.log import EventStore
-from diptych.read import checkpoint
-from diptych.read.checkpoint import FencedOut, Generation
-from diptych.read.database import ReadDatabase
-from diptych.read.follower import Follower
-from diptych.read.generations import prepare
+from diptych.read.books import checkpoint
+from diptych.read.books.checkpoint import FencedOut, Generation
+from diptych.read.db.database import ReadDatabase
+from diptych.read.follow.follower import Follower
+from diptych.read.follow.generations import prepare
 from diptych.store.port import Page
 from diptych.testing.conformance.accounts import Account, Accounts, Opened, Paid, System
 from diptych.testing.conformance.owning import let_the_lease_run_out

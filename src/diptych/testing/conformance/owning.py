@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from diptych.read import checkpoint
-from diptych.read.checkpoint import Checkpoint, Failure, FencedOut, Generation, Plan
-from diptych.read.database import ReadDatabase
+from diptych.read.books import checkpoint
+from diptych.read.books.checkpoint import Checkpoint, Failure, FencedOut, Generation, Plan
+from diptych.read.db.database import ReadDatabase
 from diptych.store.port import LogIdentity
 from diptych.testing.conformance.read_case import ReadDatabaseCase
 

@@ -8,9 +8,9 @@ import pytest
 from diptych.errors import BadProjection, Unavailable
 from diptych.event import RecordedEvent
 from diptych.log import EventStore
-from diptych.read.database import ReadDatabase
-from diptych.read.failure import OnFailure, Park
-from diptych.read.reaction import Reaction
+from diptych.read.db.database import ReadDatabase
+from diptych.read.projections.failure import OnFailure, Park
+from diptych.read.projections.reaction import Reaction
 from diptych.testing.conformance.accounts import Accounts, Opened, Other, Paid, System
 from diptych.testing.conformance.case import until
 from diptych.testing.conformance.read_case import ReadDatabaseCase

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from diptych.log import EventStore, open_store
-from diptych.read.database import ReadDatabase
+from diptych.read.db.database import ReadDatabase
 from diptych.testing.conformance.accounts import EVENTS
 
 

@@ -12,13 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from diptych.errors import EventFailed, Unavailable
 from diptych.event import RecordedEvent
 from diptych.log import EventStore
-from diptych.read import checkpoint
-from diptych.read.checkpoint import FencedOut, Generation
-from diptych.read.database import ReadDatabase
-from diptych.read.follower import Follower
-from diptych.read.generations import drop
-from diptych.read.projector import projector
-from diptych.read.rebuild import rebuild
+from diptych.read.books import checkpoint
+from diptych.read.books.checkpoint import FencedOut, Generation
+from diptych.read.db.database import ReadDatabase
+from diptych.read.follow.follower import Follower
+from diptych.read.follow.generations import drop
+from diptych.read.projections.projector import projector
+from diptych.read.tend.rebuild import rebuild
 from diptych.store.port import Page
 from diptych.testing.conformance.accounts import (
     Account,

@@ -7,10 +7,10 @@ from diptych.catalogue import Catalogue
 from diptych.codec import Codec
 from diptych.errors import Misuse, NotFound, NotStopped
 from diptych.log import EventStore
-from diptych.read import parked
-from diptych.read.acts import Skipped
-from diptych.read.database import ReadDatabase
-from diptych.read.parked import Parked
+from diptych.read.books import parked
+from diptych.read.books.parked import Parked
+from diptych.read.db.database import ReadDatabase
+from diptych.read.tend.acts import Skipped
 from diptych.testing.conformance.accounts import EVENTS, Account, Accounts, Opened, Owners, Paid, System
 from diptych.testing.conformance.case import until
 from diptych.testing.conformance.fragile import (

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import func, inspect, select
 
 from diptych.errors import NotStorable
-from diptych.read.tables import drop_table
+from diptych.read.projections.tables import drop_table
 from diptych.testing.conformance.things import FULL, Part, Things, ThingsCase, thing
 
 

@@ -12,11 +12,12 @@ from sqlalchemy import BigInteger, Column, MetaData, Table, select
 
 from diptych.event import RecordedEvent
 from diptych.log import EventStore
-from diptych.read import checkpoint, follower, heartbeat, ownership
-from diptych.read.checkpoint import Generation, Plan
-from diptych.read.database import ReadDatabase
-from diptych.read.projection import Projection, Transaction
-from diptych.read.view import Gate, Views
+from diptych.read.ask.view import Gate, Views
+from diptych.read.books import checkpoint
+from diptych.read.books.checkpoint import Generation, Plan
+from diptych.read.db.database import ReadDatabase
+from diptych.read.follow import follower, heartbeat, ownership
+from diptych.read.projections.projection import Projection, Transaction
 from diptych.testing.conformance.accounts import Account, Accounts, Journal, Opened, Owners, Paid, System
 from diptych.testing.conformance.case import until
 from diptych.testing.conformance.owning import let_the_lease_run_out

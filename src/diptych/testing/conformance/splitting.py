@@ -11,14 +11,14 @@ import pytest
 from diptych.errors import BadProjection
 from diptych.event import RecordedEvent
 from diptych.log import EventStore
-from diptych.read import checkpoint
-from diptych.read.checkpoint import Checkpoint, new_owner
-from diptych.read.columns import Key
-from diptych.read.database import ReadDatabase
-from diptych.read.follower import Follower
-from diptych.read.generations import prepare
-from diptych.read.partitions import partition_of
-from diptych.read.projection import TableProjection
+from diptych.read.books import checkpoint
+from diptych.read.books.checkpoint import Checkpoint, new_owner
+from diptych.read.db.database import ReadDatabase
+from diptych.read.follow.follower import Follower
+from diptych.read.follow.generations import prepare
+from diptych.read.projections.columns import Key
+from diptych.read.projections.partitions import partition_of
+from diptych.read.projections.projection import TableProjection
 from diptych.testing.conformance.accounts import (
     Account,
     AccountEvent,

@@ -10,16 +10,16 @@ import pytest
 from diptych.errors import NotKept, NotServed, RebuildCancelled, RebuildRefused, Unavailable
 from diptych.event import RecordedEvent
 from diptych.log import EventStore
-from diptych.read import checkpoint
-from diptych.read.checkpoint import Generation
-from diptych.read.columns import Indexed, Key
-from diptych.read.database import ReadDatabase
-from diptych.read.follower import Follower
-from diptych.read.generations import tidy
-from diptych.read.progress import Progress
-from diptych.read.projection import TableProjection
-from diptych.read.projector import projector
-from diptych.read.switch import switch
+from diptych.read.books import checkpoint
+from diptych.read.books.checkpoint import Generation
+from diptych.read.books.progress import Progress
+from diptych.read.db.database import ReadDatabase
+from diptych.read.follow.follower import Follower
+from diptych.read.follow.generations import tidy
+from diptych.read.projections.columns import Indexed, Key
+from diptych.read.projections.projection import TableProjection
+from diptych.read.projections.projector import projector
+from diptych.read.tend.switch import switch
 from diptych.testing.conformance.accounts import Account, AccountEvent, Accounts, Journal, Opened, Owners, Paid, System
 from diptych.testing.conformance.case import until
 from diptych.testing.conformance.read_case import ReadDatabaseCase

@@ -9,11 +9,12 @@ from sqlalchemy import text
 
 from diptych.errors import Unavailable
 from diptych.log import EventStore
-from diptych.read import checkpoint, lateness
-from diptych.read.checkpoint import Generation
-from diptych.read.database import ReadDatabase
-from diptych.read.projection import AnyProjection
-from diptych.read.status import ProjectionStatus, statuses
+from diptych.read.books import checkpoint
+from diptych.read.books.checkpoint import Generation
+from diptych.read.db.database import ReadDatabase
+from diptych.read.projections.projection import AnyProjection
+from diptych.read.tend import lateness
+from diptych.read.tend.status import ProjectionStatus, statuses
 from diptych.testing.conformance.accounts import Accounts, Opened, Paid, System
 from diptych.testing.conformance.case import until
 from diptych.testing.conformance.fragile import BROKEN, Patient

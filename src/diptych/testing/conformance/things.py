@@ -10,17 +10,17 @@ from uuid import UUID, uuid4
 import pytest
 
 from diptych.event import Event, RecordedEvent
-from diptych.read import checkpoint
-from diptych.read.checkpoint import Generation, Plan
-from diptych.read.columns import Indexed, Key, Scale, Searched
-from diptych.read.database import ReadDatabase
-from diptych.read.model import ReadModel
-from diptych.read.projection import TableProjection, checked
-from diptych.read.shape import Shape
-from diptych.read.statements import Statements
-from diptych.read.tables import create_tables, index_steps
-from diptych.read.view import Gate, ServedTable
-from diptych.read.wait import Watcher
+from diptych.read.ask.model import ReadModel
+from diptych.read.ask.view import Gate, ServedTable
+from diptych.read.books import checkpoint
+from diptych.read.books.checkpoint import Generation, Plan
+from diptych.read.books.wait import Watcher
+from diptych.read.db.database import ReadDatabase
+from diptych.read.projections.columns import Indexed, Key, Scale, Searched
+from diptych.read.projections.projection import TableProjection, checked
+from diptych.read.projections.shape import Shape
+from diptych.read.projections.statements import Statements
+from diptych.read.projections.tables import create_tables, index_steps
 from diptych.store.port import LogIdentity
 from diptych.testing.conformance.read_case import ReadDatabaseCase
 

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from diptych.read.database import ReadDatabase
+from diptych.read.db.database import ReadDatabase
 from diptych.testing.conformance.read_case import ReadDatabaseCase
 
 INSERT = text("INSERT INTO t VALUES (:a)")

@@ -12,12 +12,13 @@ from sqlalchemy import text
 from diptych.errors import EventFailed, NotServed, Unavailable
 from diptych.event import RecordedEvent
 from diptych.log import EventStore
-from diptych.read import checkpoint, comparison
-from diptych.read.checkpoint import Generation
-from diptych.read.columns import Key
-from diptych.read.database import ReadDatabase
-from diptych.read.projection import TableProjection
-from diptych.read.verify import Verification
+from diptych.read.books import checkpoint
+from diptych.read.books.checkpoint import Generation
+from diptych.read.db.database import ReadDatabase
+from diptych.read.projections.columns import Key
+from diptych.read.projections.projection import TableProjection
+from diptych.read.tend import comparison
+from diptych.read.tend.verify import Verification
 from diptych.testing.conformance.accounts import Accounts, Closed, Journal, Opened, Owners, Paid, System
 from diptych.testing.conformance.case import until
 from diptych.testing.conformance.read_case import ReadDatabaseCase

@@ -10,11 +10,11 @@ from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy import text
 
 from diptych.log import EventStore
-from diptych.read import checkpoint
-from diptych.read.checkpoint import Generation, Plan
-from diptych.read.consistency import asking
-from diptych.read.database import ReadDatabase
-from diptych.read.wait import Reached
+from diptych.read.ask.consistency import asking
+from diptych.read.books import checkpoint
+from diptych.read.books.checkpoint import Generation, Plan
+from diptych.read.books.wait import Reached
+from diptych.read.db.database import ReadDatabase
 from diptych.store.port import LogIdentity
 from diptych.testing.conformance.accounts import Accounts, Opened, Paid, System
 from diptych.testing.conformance.read_case import ReadDatabaseCase

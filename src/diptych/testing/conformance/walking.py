@@ -8,9 +8,9 @@ from random import Random
 import pytest
 from sqlalchemy import MetaData
 
-from diptych.read.order import order_of
-from diptych.read.question import Columns, Question
-from diptych.read.scope import within
+from diptych.read.ask.order import order_of
+from diptych.read.ask.question import Columns, Question
+from diptych.read.ask.scope import within
 from diptych.testing.conformance.things import SHAPE, Count, Thing, Things, ThingsCase, thing
 
 

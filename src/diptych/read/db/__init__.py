@@ -1,0 +1,1 @@
+"""Reach the read database, alike on SQLite and on PostgreSQL: connections, snapshots, transactions."""

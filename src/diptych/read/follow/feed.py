@@ -1,0 +1,229 @@
+"""
+Read the log once for all projections of a process that stand near each other, and decode each event once.
+
+    log ──► page: the types of all that are near ──► kept until the last of them has passed it
+                                                     └─► each takes its own types of it
+
+Who is far behind, or wants few of what the others want, reads on its own, by the
+index of its types, and a page ahead. Pages that are kept are few: who is ahead waits for those behind, but
+never for one that stands still, nor again for one that was slow.
+"""
+
+import asyncio
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Collection, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
+from operator import attrgetter
+from time import monotonic
+from typing import Any
+from weakref import WeakSet
+
+from diptych.codec import Codec
+from diptych.event import RecordedEvent
+from diptych.log import EventStore
+from diptych.read.follow.ahead import Ahead, meanwhile
+from diptych.read.projections.batch import collector_paused
+from diptych.store.port import Page, StoredEvent
+
+PAGES = 3
+NEAR = 20_000
+STANDS_STILL_S = 2.0
+PATIENCE_S = 2.0
+SPARSE = 0.25
+_position = attrgetter("position")
+
+
+class Shared:
+    """
+    A page that several take their events from.
+
+    Attributes:
+        is_full: Whether more may follow at once.
+    """
+
+    def __init__(self, after: int, types: frozenset[str], page: Page, *, is_full: bool) -> None:
+        self.after: int = after
+        self.through: int = page.through
+        self.types: frozenset[str] = types
+        self.is_full: bool = is_full
+        self.read_at: float = monotonic()
+        self._events = page.events
+        self._decoded: dict[int, RecordedEvent[Any]] = {}
+
+    def has(self, reader: "Reader") -> bool:
+        """Whether it has what comes next for a reader."""
+        return self.after <= reader.after < self.through and reader.types <= self.types
+
+    def awaits(self, reader: "Reader") -> bool:
+        """Whether a reader is about to want it."""
+        return self.after - NEAR <= reader.after < self.through and reader.types <= self.types and reader.is_along
+
+    def part(self, reader: "Reader", limit: int) -> tuple[Page, bool]:
+        """What a reader takes of it at most at once, and whether that is all there is."""
+        rest = self._events[bisect_right(self._events, reader.after, key=_position) :]
+        own = rest if reader.types == self.types else [event for event in rest if event.type in reader.types]
+        if self.is_full and rest:
+            reader.reads_alone = len(own) < SPARSE * len(rest)
+        if len(own) > limit:
+            return Page(own[:limit], own[limit - 1].position), False
+        return Page(own, self.through), not self.is_full
+
+    def decode(self, events: Sequence[StoredEvent], codec: Codec) -> list[RecordedEvent[Any]]:
+        """Its events as values, each made once."""
+        made = self._decoded
+        for event in events:
+            if event.position not in made:
+                made[event.position] = codec.decode(event)
+        return [made[event.position] for event in events]
+
+
+class Feed:
+    """What the readers of one log share."""
+
+    def __init__(self, event_store: EventStore) -> None:
+        self.event_store: EventStore = event_store
+        self._readers: WeakSet[Reader] = WeakSet()
+        self._shared: deque[Shared] = deque()
+        self._turns = asyncio.Lock()
+        self._moved = asyncio.Event()
+        self._connections = 0
+
+    def reader(self, types: Collection[str]) -> "Reader":
+        """A reader of events of some types; it is along until nothing refers to it any more."""
+        reader = Reader(self, frozenset(types))
+        self._readers.add(reader)
+        return reader
+
+    async def next(self, reader: "Reader", limit: int) -> Shared | Page:
+        """What has the events after a reader's position: a page that is shared, or one of its own."""
+        self._forget()
+        self._moved.set()
+        while True:
+            if (found := self._find(reader)) is not None:
+                return found
+            if not self._leads(reader):
+                return await self.event_store.page(reader.after, limit=limit, types=reader.types)
+            if len(self._shared) >= PAGES:
+                if reader.is_at_head:  # what comes live waits for nobody
+                    return await self.event_store.page(reader.after, limit=limit, types=reader.types)
+                await self._wait_for_those_behind(reader)
+                continue
+            async with self._turns:
+                return self._find(reader) or await self._read(reader, reader.after, limit)
+
+    def is_shared_by(self, reader: "Reader") -> bool:
+        """Whether others are about to want what a reader reads."""
+        return not reader.reads_alone and bool(self._with(reader))
+
+    async def read_on(self, reader: "Reader", shared: Shared, limit: int) -> None:
+        """Read what comes after a shared page, if that is the last of a few."""
+        async with self._turns:
+            if shared.is_full and len(self._shared) < PAGES and self._shared and self._shared[-1] is shared:
+                await self._read(reader, shared.through, limit)
+
+    async def _read(self, reader: "Reader", after: int, limit: int) -> Shared:
+        types = reader.types.union(*(each.types for each in self._with(reader)))
+        page = await self.event_store.page(after, limit=limit, types=types)
+        read = Shared(after, types, page, is_full=len(page.events) >= limit)
+        self._find(reader)
+        if read.through > read.after:
+            self._shared.append(read)
+        return read
+
+    def _find(self, reader: "Reader") -> Shared | None:
+        if self.event_store.store.connections != self._connections:  # a new one may lead to a server that lacks these
+            self._connections = self.event_store.store.connections
+            self._shared.clear()
+        return next((shared for shared in self._shared if shared.has(reader)), None)
+
+    def _leads(self, reader: "Reader") -> bool:
+        """Whether a reader is where the next page is to be read, and others come after it."""
+        if self._shared and reader.after < self._shared[-1].through:
+            return False
+        return self.is_shared_by(reader)
+
+    def _with(self, reader: "Reader") -> list["Reader"]:
+        """Who is about to want what comes after a reader."""
+        near = range(reader.after - NEAR, reader.after + 1)
+        others = [each for each in self._readers if each is not reader and each.after in near]
+        return [each for each in others if each.is_along or (each.is_at_head and not each.reads_alone)]
+
+    async def _wait_for_those_behind(self, reader: "Reader") -> None:
+        """Wait for somebody to move, but no longer than until all stand still."""
+        self._moved.clear()
+        oldest = self._shared[0]
+        behind = [each for each in self._readers if each is not reader and oldest.awaits(each)]
+        idle_s = min((each.idle_s for each in behind), default=STANDS_STILL_S)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._moved.wait(), STANDS_STILL_S - idle_s + 0.01)
+        if oldest in self._shared and monotonic() - oldest.read_at > PATIENCE_S:
+            for each in behind:
+                each.reads_alone = True  # until it is at the head
+        self._forget()
+
+    def _forget(self) -> None:
+        """Let go of the pages that nobody is about to want."""
+        while self._shared and not any(self._shared[0].awaits(each) for each in self._readers):
+            self._shared.popleft()
+
+
+class Reader:
+    """
+    Who reads events of some types, from a position on.
+
+    Attributes:
+        after: Where it stands.
+        is_at_head: Whether its last page reached the head of the log.
+        reads_alone: Whether it wants so few of what others want that it finds them sooner by the index.
+    """
+
+    def __init__(self, feed: Feed, types: frozenset[str]) -> None:
+        self.types: frozenset[str] = types
+        self.after: int = 0
+        self.is_at_head: bool = False
+        self.reads_alone: bool = False
+        self._feed, self._moved_at = feed, monotonic()
+        self._from: Shared | None = None
+        self._ahead = Ahead(feed.event_store, self.types)
+
+    @property
+    def idle_s(self) -> float:
+        """For how long it hasn't moved."""
+        return monotonic() - self._moved_at
+
+    @property
+    def is_along(self) -> bool:
+        """Whether others should read for it, and wait for it."""
+        return not self.reads_alone and self.idle_s < STANDS_STILL_S
+
+    async def page(self, after: int, limit: int) -> Page:
+        """Events after a position, at most *limit*, and how far this shows the log."""
+        self.after, self._moved_at = after, monotonic()
+        with collector_paused():
+            found = self._ahead.page(after, limit) or await self._feed.next(self, limit)
+        self._moved_at = monotonic()
+        if isinstance(found, Shared):
+            self._from = found
+            page, self.is_at_head = found.part(self, limit)
+            return page
+        self._from, self.is_at_head = None, len(found.events) < limit
+        self.reads_alone = self.reads_alone and not self.is_at_head  # where little comes, nobody is in the way
+        return found
+
+    def reading_on(self, page: Page, limit: int) -> AbstractAsyncContextManager[None]:
+        """Read what comes after a page while the block applies it, for those that share it too."""
+        if (shared := self._from) is not None:
+            return meanwhile(lambda: self._feed.read_on(self, shared, limit))
+        if self.is_at_head or self._feed.is_shared_by(self):
+            return nullcontext()
+        return self._ahead.reading(page.through, limit)
+
+    def decode(self, events: Sequence[StoredEvent]) -> list[RecordedEvent[Any]]:
+        """Events of the last page as values."""
+        codec = self._feed.event_store.codec
+        if self._from is not None:
+            return self._from.decode(events, codec)
+        if (made := self._ahead.decoded(events)) is not None:
+            return made
+        return [codec.decode(event) for event in events]

@@ -1,0 +1,134 @@
+"""
+Fold a batch of events into rows: load what it touches, fold in memory, write back.
+
+One query and one write per table and batch, whatever the number of events. Rows
+made or changed earlier in the batch are seen by later events.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from diptych.errors import BadProjection
+from diptych.event import RecordedEvent
+from diptych.read.projections.batch import collector_paused
+from diptych.read.projections.partitions import Mine
+from diptych.read.projections.projection import TableProjection, TwoRoundProjection
+from diptych.read.projections.statements import Statements
+
+
+class RowCache:
+    """The rows of one table that a batch touches, and what became of them."""
+
+    def __init__(self, statements: Statements, rows: dict[Any, tuple[Any, int]]) -> None:
+        self._statements, self._key_of = statements, statements.shape.key_of
+        self._rows: dict[Any, Any] = {key: row for key, (row, _) in rows.items()}
+        self._made_at: dict[Any, int] = {key: position for key, (_, position) in rows.items()}
+        self._stored = frozenset(rows)
+        self._changed: dict[Any, None] = {}
+        self._deleted: dict[Any, None] = {}
+
+    @classmethod
+    async def load(cls, connection: AsyncConnection, statements: Statements, keys: Iterable[Any]) -> "RowCache":
+        """The rows of these keys, in one query."""
+        return cls(statements, await statements.select_by_keys(connection, list(dict.fromkeys(keys))))
+
+    def get(self, key: Any) -> Any | None:
+        """The row as the batch has left it so far."""
+        return self._rows.get(key)
+
+    def put(self, key: Any, before: Any | None, row: Any | None, position: int) -> None:
+        """Take what became of a row at *position*; None deletes it."""
+        if row is None:
+            if before is not None:
+                self._delete(key)
+            return
+        if row is before and not self._statements.shape.may_change_in_place:
+            return
+        returned = self._key_of(row)
+        if returned != key:
+            raise BadProjection(
+                f"evolve was asked for the row {key!r} and returned row {returned!r}: a row keeps its key"
+            )
+        self._rows[key] = row
+        self._changed[key] = None
+        if before is None:
+            self._made_at[key] = position
+
+    async def write(self, connection: AsyncConnection) -> None:
+        """Write back what changed: deletions in one statement, then rows in one."""
+        if self._deleted:
+            await self._statements.delete(connection, list(self._deleted))
+        if self._changed:
+            rows = [(self._rows[key], self._made_at[key]) for key in self._changed]
+            await self._statements.upsert(connection, rows)
+
+    def _delete(self, key: Any) -> None:
+        self._rows.pop(key, None)
+        self._made_at.pop(key, None)
+        self._changed.pop(key, None)
+        if key in self._stored:
+            self._deleted[key] = None
+
+
+async def fold_table(
+    projection: TableProjection[Any, Any],
+    connection: AsyncConnection,
+    statements: Statements,
+    events: Sequence[RecordedEvent[Any]],
+    mine: Mine = tuple,
+) -> None:
+    """Apply a batch to a table projection; *mine* takes the keys to apply out of those that an event touches."""
+    with collector_paused():
+        touched = [mine(projection.keys(event)) for event in events]
+    rows = await RowCache.load(connection, statements, _flat(touched))
+    with collector_paused():
+        for event, keys in zip(events, touched, strict=True):
+            for key in keys:
+                before = rows.get(key)
+                after = projection.evolve(projection.initial(key) if before is None else before, event)
+                rows.put(key, before, after, event.global_position)
+    await rows.write(connection)
+
+
+async def fold_two_rounds(
+    projection: TwoRoundProjection[Any, Any, Any],
+    connection: AsyncConnection,
+    statements: tuple[Statements, Statements],
+    events: Sequence[RecordedEvent[Any]],
+) -> None:
+    """Apply a batch to a two-round projection: all memos first, then all rows."""
+    memo_keys = [tuple(projection.memo_keys(event)) for event in events]
+    memos = await RowCache.load(connection, statements[0], _flat(memo_keys))
+    with collector_paused():
+        remembered = [
+            (event, memo)
+            for event, keys in zip(events, memo_keys, strict=True)
+            for key in keys
+            if (memo := _remember(projection, memos, key, event)) is not None
+        ]
+    touched = [tuple(projection.keys(event, memo)) for event, memo in remembered]
+    rows = await RowCache.load(connection, statements[1], _flat(touched))
+    with collector_paused():
+        for (event, memo), keys in zip(remembered, touched, strict=True):
+            for key in keys:
+                before = rows.get(key)
+                rows.put(key, before, projection.evolve(before, event, memo), event.global_position)
+    await memos.write(connection)
+    await rows.write(connection)
+
+
+def _remember(
+    projection: TwoRoundProjection[Any, Any, Any], memos: RowCache, key: Any, event: RecordedEvent[Any]
+) -> Any | None:
+    """The memo after the event; the last one known where the event made it go."""
+    before = memos.get(key)
+    # A dict may be changed in place: what was remembered for earlier events stays as it was.
+    after = projection.remember(dict(before) if isinstance(before, dict) else before, event)
+    memos.put(key, before, after, event.global_position)
+    return before if after is None else after
+
+
+def _flat(keys: Iterable[Iterable[Any]]) -> Iterable[Any]:
+    return (key for some in keys for key in some)
