@@ -290,6 +290,44 @@ async def test_what_is_shared_is_read_on_once_for_all_while_one_applies_it(
     assert {event.type for event in own.events} == {"Red", "Green"}
 
 
+async def test_who_shares_with_nobody_any_more_reads_ahead_for_itself(
+    event_store: EventStore, counted: Counted
+) -> None:
+    await fill(event_store, 60)
+    feed = Feed(event_store)
+    reader, other = feed.reader(["Red", "Green", "Blue"]), feed.reader(["Red", "Green"])
+    page = await reader.page(0, 20)
+    del other
+    gc.collect()
+    async with reader.reading_on(page, 20):
+        assert len(page.events) == 20
+
+    assert len(counted.decoded) == 20
+    page = await reader.page(page.through, 20)
+    assert counted.pages == 2
+    assert [event.global_position for event in reader.decode(page.events)] == (await positions(event_store))[20:40]
+
+
+async def test_a_page_that_comes_while_the_log_is_connected_anew_is_shared_with_nobody(
+    event_store: EventStore, counted: Counted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(event_store, 60)
+    feed = Feed(event_store)
+    first, second = feed.reader(["Red", "Green", "Blue"]), feed.reader(["Red", "Green"])
+    page = event_store.page
+
+    async def page_over_a_new_connection(after: int, *, limit: int, types: Collection[str]) -> Page:
+        monkeypatch.setattr(event_store, "page", page)
+        monkeypatch.setattr(type(event_store.store), "connections", 7)
+        return await page(after, limit=limit, types=types)
+
+    monkeypatch.setattr(event_store, "page", page_over_a_new_connection)
+    await first.page(0, 20)
+    await second.page(0, 20)
+
+    assert counted.pages == 2
+
+
 async def test_no_more_pages_are_read_on_than_are_kept(event_store: EventStore, counted: Counted) -> None:
     await fill(event_store, 30 * (feeds.PAGES + 3))
     feed = Feed(event_store)

@@ -124,10 +124,10 @@ class Feed:
 
     async def _read(self, reader: "Reader", after: int, limit: int) -> Shared:
         types = reader.types.union(*(each.types for each in self._with(reader)))
+        connections = self.event_store.store.connections
         page = await self.event_store.page(after, limit=limit, types=types)
         read = Shared(after, types, page, is_full=len(page.events) >= limit)
-        self._find(reader)
-        if read.through > read.after:
+        if read.through > read.after and self.event_store.store.connections == connections:
             self._shared.append(read)
         return read
 
@@ -213,9 +213,10 @@ class Reader:
 
     def reading_on(self, page: Page, limit: int) -> AbstractAsyncContextManager[None]:
         """Read what comes after a page while the block applies it, for those that share it too."""
-        if (shared := self._from) is not None:
-            return meanwhile(lambda: self._feed.read_on(self, shared, limit))
-        if self.is_at_head or self._feed.is_shared_by(self):
+        shared = self._from
+        if self._feed.is_shared_by(self):
+            return meanwhile(lambda: self._feed.read_on(self, shared, limit)) if shared else nullcontext()
+        if self.is_at_head or (shared and page.through < shared.through):
             return nullcontext()
         return self._ahead.reading(page.through, limit)
 
