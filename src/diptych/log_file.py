@@ -4,9 +4,10 @@ Say a log in lines of JSON: first which log it is, then its events by position, 
 A line is an object; its field `is` says which of these. JSON that a store holds stands in it as it is, byte by byte.
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import msgspec
 from msgspec.structs import asdict
@@ -15,6 +16,7 @@ from diptych.errors import BadFile
 from diptych.store.port import LogIdentity, StoredCommand, StoredEvent
 
 FORMAT = 1
+LONGEST_HEAD = 64 * 1024
 
 
 class LogLine(msgspec.Struct, frozen=True, tag_field="is", tag="log"):
@@ -120,7 +122,7 @@ _decode = msgspec.json.Decoder(LogLine | EventLine | CommandLine | EndLine).deco
 _check_json = msgspec.json.Decoder(msgspec.Raw).decode
 
 
-def read_lines(file: BinaryIO, path: str | Path) -> Iterator[Line]:
+def read_lines(file: Iterable[bytes], path: str | Path) -> Iterator[Line]:
     """What a file says, line by line."""
     for number, line in enumerate(file, 1):
         try:
@@ -134,6 +136,13 @@ def read_lines(file: BinaryIO, path: str | Path) -> Iterator[Line]:
 def encoded(line: Line) -> bytes:
     """A line of a file."""
     return _encode(line) + b"\n"
+
+
+def begins_to_say(text: bytes, log: LogLine) -> bool:
+    """Whether a text is a beginning of a log's first line, up to whichever position, and no whole line."""
+    line = encoded(log)
+    until = line[: line.rindex(b":") + 1]
+    return until.startswith(text) or re.fullmatch(re.escape(until) + rb"\d+\}?", text) is not None
 
 
 def _raw(*parts: bytes) -> tuple[Any, ...]:

@@ -16,13 +16,25 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain, takewhile
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
 import msgspec
 
 from diptych.errors import BadDatabase, BadFile
-from diptych.log_file import FORMAT, CommandLine, EndLine, EventLine, Line, LogLine, encoded, read_lines
+from diptych.log_file import (
+    FORMAT,
+    LONGEST_HEAD,
+    CommandLine,
+    EndLine,
+    EventLine,
+    Line,
+    LogLine,
+    begins_to_say,
+    encoded,
+    read_lines,
+)
 from diptych.store import open_store_backend
 from diptych.store.port import UNFINISHED, LogIdentity, Store, StoredCommand, StoredEvent
 
@@ -57,19 +69,20 @@ async def export_log(log: str, path: str | Path, *, progress: Progress = lambda 
         progress: Called with the position that was reached and the last one.
 
     Raises:
-        BadFile: The file holds something else, or an export that the log has gone beyond.
+        BadFile: The file holds something else, or an export that the log has gone beyond; nothing in it is changed.
         BadDatabase: The URL names no log, or one into which an import was not finished.
     """
+    _refuse_the_log_itself(log, Path(path))
     async with open_store_backend(log) as store:
         if store.identity.incarnation == UNFINISHED:
             raise BadDatabase("an import into this log was not finished: import the same file again first")
-        with _ending_in_a_whole_line(Path(path)) as file:
-            found = _found_in(file, path)
-            if found is None:
-                found = _Found(LogLine(FORMAT, store.identity.log_id, store.identity.incarnation, await store.head()))
+        head = LogLine(FORMAT, store.identity.log_id, store.identity.incarnation, await store.head())
+        with _writable(Path(path)) as file:
+            found = _found_in(file, head, path)
+            await _check_goes_on(store, found, head.through, path)
+            file.truncate(found.size)
+            if found.size == 0:
                 file.write(encoded(found.log))
-            else:
-                await _check_goes_on(store, found, path)
             if found.end is None:
                 await _write_rest(store, file, found, progress)
     return found.transferred()
@@ -103,9 +116,10 @@ async def import_log(log: str, path: str | Path, *, progress: Progress = lambda 
 
 
 class _Found(msgspec.Struct):
-    """How far a file tells of a log."""
+    """How far a file tells of a log, in whole lines of so many bytes."""
 
     log: LogLine
+    size: int = 0
     last: StoredEvent | None = None
     last_command: str = ""
     events: int = 0
@@ -116,52 +130,79 @@ class _Found(msgspec.Struct):
         return Transferred(self.log.identity, self.last.position if self.last else 0, self.events, self.commands)
 
 
+def _refuse_the_log_itself(log: str, path: Path) -> None:
+    """A file of SQLite is not even opened here: closing it would let go of the locks that the store holds on it."""
+    own = log.removeprefix("sqlite:///")
+    for file in (Path(own + ending) for ending in ("", "-wal", "-shm")):
+        if own != log and os.path.exists(path) and os.path.exists(file) and path.samefile(file):
+            raise BadFile(f"{path} is a file of the log itself: name another file")
+
+
 @contextmanager
-def _ending_in_a_whole_line(path: Path) -> Iterator[BinaryIO]:
-    """A file to write behind what is in it, without a line that was cut short; all is on the disk at the end."""
-    with _writable(path) as file:
-        end = file.tell()
-        while end and os.pread(file.fileno(), 1, end - 1) != b"\n":
-            end -= 1
-        file.truncate(end)
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _writable(path: Path) -> BinaryIO:
+def _writable(path: Path) -> Iterator[BinaryIO]:
+    """A file to read, and to write behind what is in it; all is on the disk at the end."""
     try:
-        return path.open("a+b")
+        if path.exists() and not path.is_file():
+            raise BadFile(f"{path} is no file that an export can go on with: name one")
+        with path.open("a+b") as file:
+            file.seek(0)
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
     except OSError as error:
-        raise BadFile(f"{path} can't be written: {error.strerror}") from error
+        raise BadFile(f"{path} can't be written: {error.strerror or error}") from error
 
 
-def _found_in(file: BinaryIO, path: str | Path) -> _Found | None:
-    file.seek(0)
-    lines = read_lines(file, path)
-    head = next(lines, None)
-    if head is None:
-        return None
-    if not isinstance(head, LogLine) or head.format != FORMAT:
+def _found_in(file: BinaryIO, head: LogLine, path: str | Path) -> _Found:
+    """What a file tells in whole lines; nothing where it holds no more than a beginning of this log's first line."""
+    first = file.readline(LONGEST_HEAD)
+    if begins_to_say(first, head):
+        return _Found(head)
+    lines = read_lines(_whole_lines(first, file), path)
+    log = next(lines, None)
+    if not isinstance(log, LogLine) or log.format != FORMAT:
         raise BadFile(f"{path} holds something else than a log: name another file")
-    found = _Found(head)
+    found = _Found(log)
     for line in lines:
-        match line:
-            case EventLine():
-                found.last, found.events = line.stored(), found.events + 1
-            case CommandLine():
-                found.last_command, found.commands = line.id, found.commands + 1
-            case EndLine():
-                found.end = line
+        _take(found, line, path)
+    found.size = _end_of_whole_lines(file)
+    if found.end is not None and found.size != os.fstat(file.fileno()).st_size:
+        raise _goes_on_behind_its_end(path)
     return found
 
 
-async def _check_goes_on(store: Store, found: _Found, path: str | Path) -> None:
+def _whole_lines(first: bytes, file: BinaryIO) -> Iterator[bytes]:
+    return takewhile(lambda line: line.endswith(b"\n"), chain([first], file))
+
+
+def _take(found: _Found, line: Line, path: str | Path) -> None:
+    match line:
+        case EventLine() if found.end is None:
+            found.last, found.events = line.stored(), found.events + 1
+        case CommandLine() if found.end is None:
+            found.last_command, found.commands = line.id, found.commands + 1
+        case EndLine() if found.end is None:
+            found.end = line
+        case _:
+            raise _goes_on_behind_its_end(path)
+
+
+def _goes_on_behind_its_end(path: str | Path) -> BadFile:
+    return BadFile(f"{path} goes on where its log ended, or begins again: name another file")
+
+
+def _end_of_whole_lines(file: BinaryIO) -> int:
+    end = os.fstat(file.fileno()).st_size
+    while end and os.pread(file.fileno(), 1, end - 1) != b"\n":
+        end -= 1
+    return end
+
+
+async def _check_goes_on(store: Store, found: _Found, head: int, path: str | Path) -> None:
     there = await store.event_at(found.last.position) if found.last else None
     if found.log.identity != store.identity or there != found.last:
         raise BadFile(f"{path} holds another log, {found.log.log_id}: name another file")
-    head = await store.head()
-    if found.end is not None and head != found.log.through:
+    if found.log.through > head or (found.end is not None and head != found.log.through):
         raise BadFile(
             f"{path} holds the whole log as it was at position {found.log.through}, and it is at {head} now: "
             "name another file, or remove that one"
