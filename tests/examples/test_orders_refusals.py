@@ -102,6 +102,15 @@ async def test_what_is_not_in_the_contract_is_refused(orders: Orders, method: st
     assert problem["errors"]
 
 
+async def test_a_search_of_too_many_words_is_refused(orders: Orders) -> None:
+    words = " ".join(f"w{n}" for n in range(33))
+
+    for sort_by in ("created_at", "relevance"):
+        problem = is_problem(await orders.get("/orders/search", params={"q": words, "sort_by": sort_by}), 422)
+
+        assert "at most 32" in problem["detail"]
+
+
 @pytest.mark.parametrize("path", ["/orders/search", "/customers/ada/orders"])
 @pytest.mark.parametrize("page_size", [1, 100])
 async def test_a_page_may_have_one_to_a_hundred_items(orders: Orders, path: str, page_size: int) -> None:

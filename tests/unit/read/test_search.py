@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diptych.read.ask.ranking import SHOWN, highlight
-from diptych.read.projections.search import fts5, words, words_with_places
+from diptych.errors import InvalidQuery
+from diptych.read.ask.ranking import READ, SHOWN, Alphabet, highlight, score
+from diptych.read.projections.search import MAX_TERMS, MAX_WORDS, Asked, fts5, words, words_with_places
 
 
 @pytest.mark.parametrize(
@@ -40,7 +41,47 @@ def test_words_are_folded_and_free_of_marks(text: str, expected: list[str]) -> N
     ],
 )
 def test_what_a_user_types_never_reaches_the_query_language(query: str, expected: str | None) -> None:
-    assert fts5(query) == expected
+    assert fts5(Asked.of(query)) == expected
+
+
+@pytest.mark.parametrize(
+    ("query", "once"),
+    [
+        ("oak lamp oak lamp steel", [["oak"], ["lamp"], ["steel"]]),
+        ('"oak lamp" Oak-Lamp oak ', [["oak", "lamp"], ["oak"]]),
+        ('lamp oak "lamp"', [["lamp"], ["oak"]]),
+        ("lamp oak lamp", [["lamp"], ["oak"], ["lamp"]]),  # the last may go on
+    ],
+)
+def test_a_term_is_looked_for_once(query: str, once: list[list[str]]) -> None:
+    assert Asked.of(query).terms == once
+
+
+def test_a_search_of_too_many_terms_or_words_is_refused() -> None:
+    terms, words = [f"w{n}" for n in range(MAX_TERMS)], [f"w{n}" for n in range(MAX_WORDS)]
+
+    assert len(Asked.of(" ".join(terms)).terms) == MAX_TERMS
+    assert Asked.of("-".join(words)).terms == [words]
+    assert Asked.of("a " * 4_000).terms == [["a"], ["a"]]
+    with pytest.raises(InvalidQuery, match="33 terms: at most 32"):
+        Asked.of(" ".join([*terms, "more"]))
+    with pytest.raises(InvalidQuery, match="65 words: at most 64"):
+        highlight("oak", "-".join([*words, "more"]))
+
+
+_few = st.lists(st.sampled_from(["a", "ab", "abc", "b", "ba", "c"]), max_size=12)
+
+
+@given(_few, st.lists(st.sampled_from(["a", "ab", "b", "c"]), min_size=1, unique=True), st.booleans())
+def test_a_text_is_scored_by_how_often_each_word_stands_in_it(found: list[str], asked: list[str], closed: bool) -> None:
+    query = " ".join(asked[:-1]) + (f' "{asked[-1]}"' if closed else f" {asked[-1]}")
+    often = [float(found.count(word)) for word in asked]
+    if not closed:
+        often[-1] += sum(0.5 for word in found if word.startswith(asked[-1]) and word != asked[-1])
+    damping = 1.2 * (0.25 + 0.75 * len(found) / 16)
+    expected = sum(each * 2.2 / (each + damping) for each in often)
+
+    assert score([" ".join(found)], Alphabet(Asked.of(query))) == pytest.approx(expected * 1_000_000, abs=1)
 
 
 @given(st.text(max_size=40))
@@ -78,6 +119,18 @@ def test_a_long_text_is_shown_around_the_first_word_that_was_found() -> None:
     assert shown is not None
     assert re.fullmatch(r"…(before )+the <mark>lamp</mark>( after)+…", shown)
     assert len(shown) < SHOWN + 20
+
+
+def test_phrases_that_overlap_are_marked_to_their_ends() -> None:
+    assert highlight("a b a b a c", '"a b a" "a c"') == "<mark>a b a</mark><mark> b a</mark><mark> c</mark>"
+    assert highlight("oak lamps lamp", "lamps oak lam") == "<mark>oak</mark> <mark>lamps</mark> <mark>lamp</mark>"
+
+
+def test_a_snippet_of_a_text_full_of_what_was_searched_holds_no_more_marks_than_characters() -> None:
+    shown = highlight("a " * READ, "a")
+
+    assert shown is not None
+    assert shown.count("<mark>") == SHOWN // 2
 
 
 @given(st.text(max_size=500), st.text(max_size=10))

@@ -5,6 +5,7 @@ Filters and sorts come from a closed list, the columns that the row marks. Rows,
 their pointer and their position are read in one snapshot.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from diptych.read.ask.order import order_of
 from diptych.read.ask.page import Cursor, PaginatedResult, digest_of
 from diptych.read.ask.question import Columns, Question
 from diptych.read.ask.ranked import ranked
-from diptych.read.ask.ranking import highlighted
+from diptych.read.ask.ranking import Alphabet, highlighted
 from diptych.read.ask.scope import insist_on_all_rows, is_visible, scope_of
 from diptych.read.projections.search import Asked
 from diptych.read.projections.shape import POSITION, Shape
@@ -99,7 +100,8 @@ class ReadModel(Generic[Row]):
         Args:
             where: What key or indexed columns must be: a value; a list of values (at most 100); a range,
                 `{"ge": 10, "lt": 20}` (also `gt`, `le`); or a beginning, `{"prefix": "AL"}`. A None filters nothing.
-            search: Words that must all occur, "quoted words" side by side; the last word may go on.
+            search: Words that must all occur, "quoted words" side by side; the last word may go on. At most 32
+                such terms, and 64 words.
                 None searches nothing, and a text without a word finds nothing.
             order_by: A key or indexed column, with "-" before it for descending, or several of them;
                 nulls come last. Rows of equal values stand in the order of the positions that made them.
@@ -113,8 +115,8 @@ class ReadModel(Generic[Row]):
 
         Raises:
             NotStorable: A value to filter by, or a search, that no column can hold.
-            InvalidQuery: A column that isn't listed, a value of another type than its column, a page
-                that can't be, or a cursor of another question.
+            InvalidQuery: A column that isn't listed, a value of another type than its column, a search of too
+                many words, a page that can't be, or a cursor of another question.
             Malformed: A cursor of nobody's.
         """
         question = self._question(where, search, order_by)
@@ -129,7 +131,7 @@ class ReadModel(Generic[Row]):
             found, end = await get(at, columns, question, after, slice(offset, offset + page_size))
         items: list[Row] = [columns.row(values) for values in found]
         next_cursor = None if end is None else Cursor(digest, end).encode(self._source.secret)
-        snippets = [self._snippets(row, search) for row in items] if highlight and search is not None else None
+        snippets = await self._snippets(items, question.search) if highlight and question.search else None
         return PaginatedResult(items, counted, page, page_size, next_cursor, snippets)
 
     def stream(
@@ -192,7 +194,7 @@ class ReadModel(Generic[Row]):
         if order.is_by_relevance and search is None:
             raise InvalidQuery("no search to be relevant for: give one, or name a column to sort by")
         asked = conditions(shape, where) + conditions(shape, scope_of(shape, self._source.name))
-        return Question(asked, search, order)
+        return Question(asked, None if search is None else Asked.of(search), order)
 
     async def _sorted(
         self, at: Snapshot, columns: Columns, question: Question, after: Sequence[Any] | None, part: slice
@@ -217,11 +219,16 @@ class ReadModel(Generic[Row]):
         last = wanted[-1]
         return found, (newest, last.score, last.position, last.key) if len(best) > part.stop else None
 
-    def _snippets(self, row: Any, search: str) -> dict[str, str]:
-        """Where in its texts a row has what was searched."""
-        shape, asked = self._source.shape, Asked.of(search)
-        texts = {name: shape.value(row, name) or "" for name in shape.searched}
-        return {name: shown for name, text in texts.items() if (shown := highlighted(text, asked)) is not None}
+    async def _snippets(self, rows: Sequence[Any], search: Asked) -> list[dict[str, str]]:
+        """Where in its texts each row has what was searched."""
+        shape, alphabet = self._source.shape, Alphabet(search)
+        snippets: list[dict[str, str]] = []
+        for row in rows:
+            await asyncio.sleep(0)  # others have their turn
+            texts = {name: shape.value(row, name) or "" for name in shape.searched}
+            found = {name: highlighted(text, alphabet) for name, text in texts.items()}
+            snippets.append({name: shown for name, shown in found.items() if shown is not None})
+        return snippets
 
     def _columns_of(self, at: Snapshot) -> Columns:
         if at.table.name not in self._columns:

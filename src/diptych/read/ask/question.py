@@ -15,7 +15,7 @@ from sqlalchemy import Dialect, Table
 from diptych.read.ask.filters import Condition
 from diptych.read.ask.order import Order, Sort
 from diptych.read.ask.ranking import WEIGHED
-from diptych.read.projections.search import fts5, tsquery
+from diptych.read.projections.search import Asked, fts5, tsquery
 from diptych.read.projections.shape import POSITION, ROW, WORDS, Shape
 from diptych.read.projections.statements import Processor, bind_of, result_of
 
@@ -25,13 +25,13 @@ class Question:
     """Which rows are asked for, and in which order."""
 
     conditions: tuple[Condition, ...]
-    search: str | None
+    search: Asked | None
     order: Order
 
     def told(self) -> list[Any]:
         """All of it, for a digest."""
         conditions = [(each.column, each.operator, each.values) for each in self.conditions]
-        return [conditions, self.search, self.order.asked]
+        return [conditions, self.search and self.search.text, self.order.asked]
 
 
 Stretch: TypeAlias = tuple[Sequence[str], Sequence[Sort]]
@@ -199,7 +199,7 @@ class Columns:
             return f"{name} IN ({', '.join(wanted)})" if wanted else "FALSE"
         return f"{name} {condition.operator} {statement.value(condition.column, values[0])}"
 
-    def _found(self, statement: Statement, search: str) -> str:
+    def _found(self, statement: Statement, search: Asked) -> str:
         """Whether a row has what a search asks for."""
         words = fts5(search) if self.is_sqlite else tsquery(search)
         if words is None:

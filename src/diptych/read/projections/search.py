@@ -13,7 +13,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain, repeat
 from operator import add
+from typing import NamedTuple
 
+from diptych.errors import InvalidQuery
+
+MAX_TERMS, MAX_WORDS = 32, 64  # what a search may ask for, each term once, and the words of all of them
 MAX_WORD = 255  # a longer one is known by its beginning
 LAST_PLACE = 16_383  # as far as PostgreSQL counts
 BETWEEN_TEXTS = "\N{SYMBOL FOR UNIT SEPARATOR}"  # a word to the databases, and none that anybody can ask for
@@ -48,19 +52,31 @@ def ends_open(query: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The terms of a search, each as its words, and whether the last may go on."""
+    """A search as it was typed, its terms, each once and as its words, and whether the last may go on."""
 
+    text: str
     terms: list[list[str]]
     is_open: bool
 
     @staticmethod
     def of(query: str) -> "Asked":
-        """What a query asks for."""
-        return Asked(terms(query), ends_open(query))
+        """
+        What a query asks for.
+
+        Raises:
+            InvalidQuery: More terms or words than a search may have.
+        """
+        found, is_open = terms(query), ends_open(query)
+        closed, last = (found[:-1], found[-1:]) if is_open else (found, [])  # what may go on is another term
+        once = [*map(list, dict.fromkeys(map(tuple, closed))), *last]
+        if len(once) > MAX_TERMS:
+            raise InvalidQuery(f"the search has {len(once)} terms: at most {MAX_TERMS} are looked for")
+        if (asked := sum(map(len, once))) > MAX_WORDS:
+            raise InvalidQuery(f"the search has {asked} words: at most {MAX_WORDS} are looked for")
+        return Asked(query, once, is_open)
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """A word, folded, and the characters of the text that it stands at."""
 
     word: str
@@ -70,6 +86,10 @@ class Place:
 
 def words_with_places(text: str) -> Iterator[Place]:
     """The words of a text, as `words` gives them, each with its place."""
+    if text.isascii():
+        for found in _WORD.finditer(text.lower()):
+            yield Place(found.group()[:MAX_WORD], *found.span())
+        return
     letters = [(each, at) for at, character in enumerate(text) for each in _folded(character)]
     for found in _WORD.finditer("".join(each for each, _ in letters)):
         start, end = letters[found.start()][1], letters[found.end() - 1][1] + 1
@@ -95,20 +115,20 @@ def folded(text: str) -> str:
 _folded = lru_cache(maxsize=4096)(folded)  # of one character
 
 
-def fts5(query: str) -> str | None:
+def fts5(asked: Asked) -> str | None:
     """The FTS5 form of a search: every term, the last as a prefix; None for no words at all."""
-    found = [f'"{" ".join(term)}"' for term in terms(query)]
+    found = [f'"{" ".join(term)}"' for term in asked.terms]
     if not found:
         return None
-    return " AND ".join(found) + ("*" if ends_open(query) else "")
+    return " AND ".join(found) + ("*" if asked.is_open else "")
 
 
-def tsquery(query: str) -> str | None:
+def tsquery(asked: Asked) -> str | None:
     """The same for PostgreSQL, in a form that no parser of its own looks at."""
-    found = [" <-> ".join(f"'{word}'" for word in term) for term in terms(query)]
+    found = [" <-> ".join(f"'{word}'" for word in term) for term in asked.terms]
     if not found:
         return None
-    return " & ".join(f"({term})" for term in [*found[:-1], found[-1] + (":*" if ends_open(query) else "")])
+    return " & ".join(f"({term})" for term in [*found[:-1], found[-1] + (":*" if asked.is_open else "")])
 
 
 def tsvector(found: Sequence[str]) -> str:

@@ -314,6 +314,20 @@ class Searching(ThingsCase):
         assert (await things.model.page(search="queso")).highlights is None
         assert (await things.model.page(highlight=True)).highlights is None
 
+    async def test_a_search_of_too_many_words_is_refused_however_it_is_asked(self, things: Things) -> None:
+        await things.put(thing("a", "a " * 900), thing("b", "ab"))
+        model, many = things.model, " ".join(f"w{n}" for n in range(33))
+
+        repeated = await model.page(search="a " * 400, order_by=RELEVANCE, highlight=True)
+
+        assert [row.id for row in repeated.items] == ["a"]
+        assert repeated.total == 1
+        for refused in (model.page(search=many), model.page(search=many, order_by=RELEVANCE, total=False)):
+            with pytest.raises(InvalidQuery, match="at most 32"):
+                await refused
+        with pytest.raises(InvalidQuery, match="at most 32"):
+            model.stream(search=many)
+
     async def test_search_follows_changed_and_deleted_rows(self, things: Things) -> None:
         await things.put(thing("a", "steel lamp"), thing("b", "oak table"))
         await things.put(thing("a", "paper lamp"), position=5)
