@@ -129,3 +129,67 @@ def test_a_time_that_is_none_is_refused_by_name(drain: str, monkeypatch: pytest.
     monkeypatch.setenv("DIPTYCH_DRAIN_S", drain)
     with pytest.raises(SystemExit, match=f"DIPTYCH_DRAIN_S is '{drain}'"):
         serve(FastAPI(), port=0)
+
+
+async def in_the_only_place(client: httpx.AsyncClient, beyond: str) -> "asyncio.Task[httpx.Response]":
+    """A request that waits for long, where only one may wait."""
+    async with asyncio.timeout(SOON_S):
+        while True:
+            wishes = [{"Diptych-Position": beyond, "Prefer": f"wait={seconds}"} for seconds in (30, 1)]
+            waiting = asyncio.create_task(client.get("/notes/all", headers=wishes[0]))
+            done, _ = await asyncio.wait([waiting], timeout=0.3)
+            if not done and (await client.get("/notes/all", headers=wishes[1])).status_code == 503:
+                return waiting
+            waiting.cancel()
+
+
+async def test_who_goes_away_while_it_waits_leaves_its_place_at_once() -> None:
+    async with limited(Limits(waiting=1)) as (http, client):
+        identity = http.state.diptych.event_store.identity
+        beyond = Token(10**6, "", identity.log_id, identity.incarnation).encode()
+        gone = await in_the_only_place(client, beyond)
+        gone.cancel()
+        wish = {"Diptych-Position": beyond, "Prefer": "wait=1"}
+        async with asyncio.timeout(10):
+            while (await client.get("/notes/all", headers=wish)).status_code == 503:
+                pass
+
+
+async def test_who_need_not_wait_takes_nobodys_place() -> None:
+    async with limited(Limits(waiting=1)) as (http, client):
+        token = (await client.post("/notes", json={"text": "x"})).headers["Diptych-Position"]
+        await http.state.diptych.caught_up()
+        identity = http.state.diptych.event_store.identity
+        beyond = Token(10**6, "", identity.log_id, identity.incarnation).encode()
+        waiting = await in_the_only_place(client, beyond)
+
+        async with asyncio.timeout(10):  # it is answered at once, but where the machine is very busy
+            while (found := await client.get("/notes/all", headers={"Diptych-Position": token})).status_code == 503:
+                pass
+        assert found.json()["total"] == 1
+        waiting.cancel()
+
+
+async def test_who_waits_when_the_application_is_to_end_is_told_so() -> None:
+    async with limited(Limits()) as (http, client):
+        running = http.state.diptych
+        identity = running.event_store.identity
+        beyond = Token(10**6, "", identity.log_id, identity.incarnation).encode()
+        waiting = asyncio.create_task(
+            client.get("/notes/all", headers={"Diptych-Position": beyond, "Prefer": "wait=30"})
+        )
+        await asyncio.wait([waiting], timeout=0.1)
+        running.stopping = True
+        async with asyncio.timeout(10):
+            is_problem(await waiting, 503)
+        running.stopping = False
+
+
+@pytest.mark.parametrize("number", ["1e1000000", "-1E-1000000", "0e999999999"])
+async def test_a_number_that_would_take_minutes_to_write_out_is_none(number: str) -> None:
+    async with limited(Limits()) as (_, client), asyncio.timeout(5):
+        kind = {"Content-Type": "application/json", "Idempotency-Key": "k"}
+        body = f'{{"text": "x", "tags": [{{"name": "a", "weight": {number}}}]}}'
+        refused = await client.post("/notes", content=body, headers=kind)
+
+    is_problem(refused, 400)

@@ -274,3 +274,39 @@ def test_a_route_that_can_watch_nothing_is_refused() -> None:
             api(app, {route: found})
     with pytest.raises((BadMessage, NoHandler)):
         api(app, {"GET /live": Live(Write)})  # type: ignore[arg-type]
+
+
+async def test_a_browser_that_comes_back_is_told_nothing_twice(
+    client: httpx.AsyncClient, event_store: EventStore
+) -> None:
+    """It comes back to the URL that it was given, and says what it has seen."""
+    await write(client, "one", "two")
+    first, second = await positions(event_store)
+
+    async with watching(client, "/notes/events?after=0", **{"Last-Event-ID": first}) as stream:
+        (block,) = await told(stream, 1)
+    assert block.id == second
+
+
+async def test_those_who_come_at_once_are_no_more_than_may_be() -> None:
+    http = api(app, ROUTES, log="memory://", read="sqlite:///:memory:", limits=Limits(streams=1))
+    async with serving(http) as url, httpx.AsyncClient(base_url=url, timeout=60) as client:
+
+        async def status() -> int:
+            async with client.stream("GET", "/notes/events") as response:
+                if response.status_code == 200:
+                    await anext(blocks(response))
+                    await is_full.wait()
+                return response.status_code
+
+        is_full = asyncio.Event()
+        asked = [asyncio.create_task(status()) for _ in range(4)]
+        done: set[asyncio.Task[int]] = set()
+        async with asyncio.timeout(30):
+            while len(done) < 3:
+                done, _ = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED, timeout=0.1)
+        is_full.set()
+
+        assert sorted(await asyncio.gather(*asked)) == [200, 503, 503, 503]
+        async with watching(client, "/notes/events") as stream, asyncio.timeout(30):
+            await anext(stream)

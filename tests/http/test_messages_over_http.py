@@ -179,7 +179,7 @@ async def test_the_description_of_the_api_shows_what_is_taken_and_given(http: Fa
     text = json.dumps(description)
 
     assert set(description["paths"]["/notes"]["post"]["responses"]) == {
-        *("201", "202", "400", "404", "405", "409", "412", "413", "415", "422", "503")
+        *("201", "202", "400", "404", "405", "409", "412", "413", "414", "415", "422", "503")
     }
     assert set(description["components"]["schemas"]["Write"]["properties"]) == {"text", "price", "at", "tags"}
     assert description["components"]["schemas"]["Write"]["additionalProperties"] is False
@@ -243,3 +243,11 @@ async def test_the_page_of_the_api_needs_nothing_from_elsewhere(client: httpx.As
     loaded = re.findall(r'(?:src|href)="([^"]+)"', page.text)
     assert [url for url in loaded if not url.startswith("/")] == []
     assert {(await client.get(url)).status_code for url in loaded} == {200}
+
+
+async def test_a_body_that_a_method_has_no_use_for_is_none(client: httpx.AsyncClient) -> None:
+    note = (await write(client)).json()["note_id"]
+    headers = {"Idempotency-Key": "k-2", "If-Match": '"1"'}
+    touched = await client.request("DELETE", f"/notes/{note}", content=b"not json", headers=headers)
+
+    assert touched.status_code == 200

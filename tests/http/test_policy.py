@@ -34,6 +34,7 @@ from diptych import (
 from diptych.app import Running
 from diptych.fastapi import Endpoint, api
 from diptych.message import Message
+from diptych.read.ask.scope import within
 
 
 class Opened(Event):
@@ -236,3 +237,18 @@ async def test_a_scope_may_name_several_values() -> None:
         assert (await running.queries.dispatch(AllBoxes())).total == 2
         assert await running.queries.dispatch(BoxById(box="eve")) is None
         assert await running.queries.dispatch(BoxById(box="bea")) is not None
+
+
+async def test_a_query_inside_a_query_sees_what_both_may_see() -> None:
+    def only(principal: str | None, message: Message) -> bool | Only:
+        if isinstance(message, Command):
+            return True
+        return Only(owner=["ann", "bea"]) if isinstance(message, BoxById) else Only(owner="ann")
+
+    async for running in opened(only):
+        for owner in ("ann", "bea"):
+            await running.dispatch(Open(box=owner, owner=owner))
+        await running.caught_up()
+        for outer, inner in (({"owner": ["ann", "bea"]}, 1), ({"owner": "bea"}, 0), ({"owner": ["eve"]}, 0)):
+            with within(outer):
+                assert (await running.queries.dispatch(AllBoxes())).total == inner

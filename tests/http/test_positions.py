@@ -98,3 +98,33 @@ async def test_a_link_has_one_more_parameter() -> None:
     assert linked("/a", "t") == "/a?diptych-position=t"
     assert linked("/a?b=c", "t") == "/a?b=c&diptych-position=t"
     assert linked("/a", "") == "/a"
+
+
+async def test_a_position_of_another_log_is_refused_whatever_comes_along(
+    client: httpx.AsyncClient, event_store: EventStore
+) -> None:
+    token = (await write(client)).headers["Diptych-Position"]
+    foreign = Token(1, "", "another", 1).encode()
+
+    for header, link in ((foreign, token), (token, foreign), (foreign, foreign)):
+        refused = await client.get(f"/notes/all?diptych-position={link}", headers={"Diptych-Position": header})
+        assert (refused.status_code, refused.json()["type"]) == (409, "urn:diptych:problem:log-rewound")
+
+
+async def test_the_next_page_is_as_fresh_as_the_one_before(client: httpx.AsyncClient) -> None:
+    await write(client)
+    token = (await write(client)).headers["Diptych-Position"]
+
+    page = await client.get(f"/notes/all?page_size=1&diptych-position={token}")
+    assert f"diptych-position={token}" in page.links["next"]["url"]
+    assert len((await client.get(page.links["next"]["url"])).json()["items"]) == 1
+
+
+async def test_who_learns_later_that_it_wrote_sees_it_from_then_on(client: httpx.AsyncClient) -> None:
+    wish = {"Prefer": "respond-async, wait=30", "Idempotency-Key": "k"}
+    assert (await client.post("/notes", json={"text": "x"}, headers=wish)).status_code == 201
+    client.cookies.clear()
+    status = await client.get("/commands/k")
+
+    assert status.json()["status"] == "accepted"
+    assert client.cookies["diptych-position"] == status.headers["Diptych-Position"]

@@ -23,6 +23,7 @@ class Gate:
 
     def __init__(self) -> None:
         self.reached, self.open = asyncio.Event(), asyncio.Event()
+        self.is_rude = False
 
 
 class Slow(Command[str]):
@@ -42,7 +43,7 @@ def slow(gate: Gate) -> FastAPI:
     async def slowly(command: Slow) -> str:
         gate.reached.set()
         await gate.open.wait()
-        if command.name == "rude":
+        if command.name == "rude" or gate.is_rude:
             raise Rude("no")
         return command.name
 
@@ -168,3 +169,26 @@ def test_preferences_that_are_not_known_are_as_good_as_not_sent(sent: list[str],
     headers = httpx.Headers([("Prefer", each) for each in sent])
     raw = [(name.lower(), value) for name, value in headers.raw]
     assert preferences_of(Request({"type": "http", "headers": raw})) == understood
+
+
+async def test_what_was_refused_once_and_accepted_since_is_told_as_accepted(
+    slow_client: httpx.AsyncClient, gate: Gate
+) -> None:
+    gate.open.set()
+    gate.is_rude = True
+    key = {"Idempotency-Key": "k"}
+    taken = await slow_client.post("/slow", json={"name": "a"}, headers=key | {"Prefer": "respond-async"})
+    assert (await ended(slow_client, taken.headers["Location"])).json()["status"] == "refused"
+
+    gate.is_rude = False
+    assert (await slow_client.post("/slow", json={"name": "a"}, headers=key)).status_code == 201
+    status = await slow_client.get(taken.headers["Location"])
+    assert (status.json()["status"], status.headers["Cache-Control"]) == ("accepted", "no-store")
+
+
+def test_nobody_in_particular_shares_no_key_with_anybody() -> None:
+    ids = {
+        command_id_of(key, who)
+        for who, key in ((None, "k"), ("", "k"), ("anonymous", "k"), ("a", "b\0k"), ("a\0b", "k"))
+    }
+    assert len(ids) == 5

@@ -71,7 +71,7 @@ def api(
         BadMessage: A route that can't work.
         NoHandler: A route leads to a message that nobody handles.
     """
-    http = FastAPIOffline(title=title, lifespan=_lifespan(app, options))
+    http = FastAPIOffline(title=title, lifespan=_lifespan(app, options), redirect_slashes=False)
     problems(http)
     if cookie:
         http.add_middleware(PositionCookie)

@@ -8,6 +8,7 @@ a while: elsewhere it isn't there, and may be sent again with its key.
 
 import asyncio
 from collections.abc import Coroutine
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -16,7 +17,8 @@ from fastapi import Request, Response
 from diptych.app import Running
 from diptych.edge.fastapi.answers import json_response
 from diptych.edge.fastapi.conditions import etag_of
-from diptych.edge.fastapi.positions import POSITION
+from diptych.edge.fastapi.positions import POSITION, keep_position
+from diptych.edge.fastapi.problems import NOT_KEPT
 from diptych.edge.fastapi.settings import running_of
 from diptych.errors import NotFound, Overloaded
 from diptych.store.port import Outcome
@@ -73,7 +75,8 @@ class Background:
 
     def _note(self, task: "asyncio.Task[Response]") -> None:
         command_id = self._tasks.pop(task)
-        if not task.cancelled() and task.exception() is None:
+        # What says "try again" is no end.
+        if not task.cancelled() and task.exception() is None and "Retry-After" not in task.result().headers:
             self._ended[command_id] = task.result()
             while len(self._ended) > REMEMBERED:
                 del self._ended[next(iter(self._ended))]
@@ -88,23 +91,31 @@ async def status_of(request: Request, key: str, command_id: str) -> Response:
     """
     background = Background.of(request)
     if background.is_under_way(command_id):
-        return json_response({"status": "pending"}, 200, {"Retry-After": str(POLL_AGAIN_S)})
-    if answer := background.answer(command_id):
-        return _told(answer)
-    running = running_of(request)
-    outcome = await running.event_store.command(command_id)
+        return json_response({"status": "pending"}, 200, NOT_KEPT | {"Retry-After": str(POLL_AGAIN_S)})
+    running, answer = running_of(request), background.answer(command_id)
+    outcome = await running.event_store.command(command_id)  # one that was refused may have been accepted since
     if outcome is None or outcome.command is None:
-        raise NotFound("command with the key", key)
-    return _from_log(outcome, outcome.command.result, running)
+        if answer is None or answer.status_code < HTTPStatus.BAD_REQUEST:
+            raise NotFound("command with the key", key)
+        return _refused(answer)
+    keep_position(request)
+    if answer is None or answer.status_code >= HTTPStatus.BAD_REQUEST:
+        return _from_log(outcome, outcome.command.result, running)
+    return _accepted(answer)
 
 
-def _told(answer: Response) -> Response:
-    """An answer as a status."""
-    body = msgspec.Raw(answer.body) if answer.body else None
-    if answer.status_code >= 400:
-        return json_response({"status": "refused", "code": answer.status_code, "answer": body}, 200, {})
-    told = {"status": "accepted", "answer": body, "location": answer.headers.get("Location")}
-    return json_response(told, 200, {name: answer.headers[name] for name in ("ETag", POSITION)})
+def _refused(answer: Response) -> Response:
+    told = {"status": "refused", "code": answer.status_code, "answer": _body_of(answer)}
+    return json_response(told, 200, NOT_KEPT)
+
+
+def _accepted(answer: Response) -> Response:
+    told = {"status": "accepted", "answer": _body_of(answer), "location": answer.headers.get("Location")}
+    return json_response(told, 200, NOT_KEPT | {name: answer.headers[name] for name in ("ETag", POSITION)})
+
+
+def _body_of(answer: Response) -> msgspec.Raw | None:
+    return msgspec.Raw(answer.body) if answer.body else None
 
 
 def _from_log(outcome: Outcome, result: bytes, running: Running) -> Response:
@@ -112,4 +123,4 @@ def _from_log(outcome: Outcome, result: bytes, running: Running) -> Response:
     stream, version = (outcome.ends[0].stream, outcome.ends[0].version) if outcome.ends else ("", 0)
     token = Token(outcome.position, stream, identity.log_id, identity.incarnation).encode()
     told = {"status": "accepted", "answer": msgspec.Raw(result), "location": None}
-    return json_response(told, 200, {"ETag": etag_of(version), POSITION: token})
+    return json_response(told, 200, NOT_KEPT | {"ETag": etag_of(version), POSITION: token})

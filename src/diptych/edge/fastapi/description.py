@@ -43,7 +43,9 @@ def described_headers(endpoint: Endpoint, *, is_command: bool, is_versioned: boo
         }
     else:
         read = {POSITION: "Wait until the answer includes this position, as another answer gave it."}
-        read |= {IF_NONE_MATCH: "The version that is known already; then nothing is sent."} if is_versioned else {}
+        if is_versioned:
+            read[IF_NONE_MATCH] = "The version that is known already; then nothing is sent."
+            read[IF_MATCH] = "Answer only what is at one of these versions."
         read |= {PREFER: "`wait=N` waits N seconds at most for the position."}
     return [_header(name, text, required=endpoint.insist and name == IF_MATCH) for name, text in read.items()]
 
@@ -61,6 +63,7 @@ def described_responses(
     if endpoint.location is not None:
         sent["Location"] = "What was made; the position in it is waited for."
     described = {400: "Malformed", 404: "Not found", 422: "Not the shape that is asked for", 503: "Not now"}
+    described |= {409: "A position of another log", 414: "The query string is too long"}
     if is_versioned:
         described[412] = "At another version than the request insists on"
     if is_command:

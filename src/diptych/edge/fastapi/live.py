@@ -9,7 +9,7 @@ came before, and is cut off when it takes nothing for a while. A quiet stream ha
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary
 import msgspec
 from fastapi import Request
 from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
-from starlette.types import Send
+from starlette.types import Receive, Scope, Send
 
 from diptych.app import Running
 from diptych.codec import INT64
@@ -87,37 +87,44 @@ class Streams:
         """The events of some categories behind a position, for ever."""
         running = running_of(request)
         running.require_log("a stream of events")
-        position = _last_id(request) if after is None else after
+        seen = _last_id(request)  # a browser comes back to the same URL, whatever that says
+        position = after if seen is None else seen
         with acting(actor=self._settings.principal(request)):
             await running.queries.admit(EventsOf(categories=categories))
-        self._crowd.insist_on_room()
-        if position is None:
-            position = await running.event_store.head()
-        await insist_on(running.event_store, position)
-        tails = self._tails.setdefault(running, {})
-        tail = tails.setdefault(categories, Tail(running.event_store, categories))
-        return LiveResponse(self._counted(_told(running, tail, position)))
+        with ExitStack() as place:
+            place.enter_context(self._crowd.joined())
+            if position is None:
+                position = await running.event_store.head()
+            await insist_on(running.event_store, position)
+            tails = self._tails.setdefault(running, {})
+            tail = tails.setdefault(categories, Tail(running.event_store, categories))
+            return LiveResponse(_told(running, tail, position), place.pop_all())
 
     async def results(self, request: Request, live: Live, values: Mapping[str, Any]) -> "LiveResponse":
         """The result of a query, and each that it changes into."""
-        self._crowd.insist_on_room()
-        asking = _Asking(running_of(request), live.query(**values), self._settings.principal(request))
-        first = await asking.now(_last_id(request) or 0, self._settings.wait_s)
-        return LiveResponse(self._counted(_changes(asking, first, live.every_s)))
-
-    async def _counted(self, stream: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-        with self._crowd.joined():
-            async with aclosing(stream):
-                async for sent in stream:
-                    yield sent
+        with ExitStack() as place:
+            place.enter_context(self._crowd.joined())
+            asking = _Asking(running_of(request), live.query(**values), self._settings.principal(request))
+            first = await asking.now(_last_id(request) or 0, self._settings.wait_s)
+            return LiveResponse(_changes(asking, first, live.every_s), place.pop_all())
 
 
 class LiveResponse(EventSourceResponse):
-    """Server-Sent Events, cut off where the client doesn't take them; it comes back for what it had not taken."""
+    """
+    Server-Sent Events, cut off where the client doesn't take them; it comes back for what it had not taken.
 
-    def __init__(self, content: AsyncGenerator[bytes, None]) -> None:
-        self._content = content
+    Args:
+        place: What it holds among the streams, until it ends.
+    """
+
+    def __init__(self, content: AsyncGenerator[bytes, None], place: ExitStack) -> None:
+        self._content, self._place = content, place
         super().__init__(content, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the stream, and give its place up."""
+        with self._place:
+            await super().__call__(scope, receive, send)
 
     async def stream_response(self, send: Send) -> None:
         """Send until the stream ends, or nobody takes it."""

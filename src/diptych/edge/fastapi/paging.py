@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from fastapi import Request
 
+from diptych.edge.fastapi.positions import linked, position_in_link
 from diptych.read.ask.page import PaginatedResult
 
 PAGE, CURSOR = "page", "cursor"
@@ -39,4 +40,4 @@ def links_of(request: Request, result: PaginatedResult[object], fields: Collecti
 def _target(request: Request, which: dict[str, object]) -> str:
     query = request.url.remove_query_params([PAGE, CURSOR]).include_query_params(**which).query
     path = quote(request.scope["raw_path"].partition(b"?")[0], safe="/%:@!$&'()*+,;=")  # as sent: a header is ASCII
-    return f"{path}?{query}" if query else path
+    return linked(f"{path}?{query}" if query else path, position_in_link(request))

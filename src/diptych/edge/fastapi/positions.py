@@ -22,6 +22,7 @@ PARAMETER = COOKIE = "diptych-position"
 COOKIE_AGE_S = 3600
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _IN_LINK, _IN_COOKIE = "diptych.position.link", "diptych.position.cookie"
+_IN_ANSWER = "diptych.position.answer"
 
 
 class PositionCookie:
@@ -43,11 +44,13 @@ class PositionCookie:
         kept = scope[_IN_COOKIE] = _cookie_in(scope)
 
         async def sending(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            if message["type"] == "http.response.start" and (
+                scope["method"] not in _SAFE_METHODS or _IN_ANSWER in scope
+            ):
                 _keep(message, kept, scope["scheme"])
             await send(message)
 
-        await self._app(scope, receive, send if scope["method"] in _SAFE_METHODS else sending)
+        await self._app(scope, receive, sending)
 
 
 def take_from_link(scope: Scope) -> None:
@@ -63,6 +66,16 @@ def take_from_link(scope: Scope) -> None:
         scope["query_string"] = b"&".join(b"".join(part) for part in left)
 
 
+def keep_position(request: Request) -> None:
+    """Let a browser keep the position of this answer, though it only asked: it tells of what was written."""
+    request.scope[_IN_ANSWER] = True
+
+
+def position_in_link(request: Request) -> str:
+    """The position that was in the query string; "" for none."""
+    return str(request.scope.get(_IN_LINK, ""))
+
+
 def linked(location: str, token: str) -> str:
     """A location that leads to what was written, not to what was there before."""
     if not token:
@@ -72,7 +85,7 @@ def linked(location: str, token: str) -> str:
 
 def position_of(request: Request, logs: Collection[LogIdentity]) -> Token | None:
     """
-    The latest position that a request wants to see; None if it doesn't say.
+    The latest position that a request wants to see, or one of another log if it names that; None if it doesn't say.
 
     Args:
         logs: Whose positions mean something here.
@@ -82,6 +95,8 @@ def position_of(request: Request, logs: Collection[LogIdentity]) -> Token | None
     """
     sent = [request.headers.get(POSITION), request.scope.get(_IN_LINK)]
     wanted = [Token.decode(text) for text in sent if text is not None]
+    if foreign := [token for token in wanted if log_of(token) not in logs]:
+        return foreign[0]  # to be refused by name, whatever else was sent
     kept: Token | None = request.scope.get(_IN_COOKIE)
     if kept is not None and log_of(kept) in logs:
         wanted.append(kept)

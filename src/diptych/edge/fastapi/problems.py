@@ -41,6 +41,7 @@ from diptych.generics import snake_case
 _logger = logging.getLogger("diptych.http")
 
 MEDIA_TYPE = "application/problem+json"
+NOT_KEPT = {"Cache-Control": "no-store"}  # what is wrong now may be right in a moment
 RETRY_AFTER_S = 1
 
 # The nearest class of an error's ancestry says its status.
@@ -98,7 +99,7 @@ def problem(
     """A problem as a response; *facts* become members of their own."""
     title = kind.replace("-", " ").capitalize()
     body = {"type": f"urn:diptych:problem:{kind}", "title": title, "status": status, "detail": detail, **(facts or {})}
-    return Response(msgspec.json.encode(body), status, headers, MEDIA_TYPE)
+    return Response(msgspec.json.encode(body), status, {**NOT_KEPT, **(headers or {})}, MEDIA_TYPE)
 
 
 def problems(app: FastAPI) -> None:

@@ -2,8 +2,7 @@
 Answer queries: no earlier than what the client has seen, and only what it doesn't have yet.
 """
 
-from collections.abc import Mapping
-from contextlib import nullcontext
+from collections.abc import Coroutine, Mapping
 from functools import partial
 from typing import Any
 
@@ -19,6 +18,7 @@ from diptych.edge.fastapi.paging import CURSOR, links_of
 from diptych.edge.fastapi.positions import POSITION, position_of
 from diptych.edge.fastapi.preferences import preferences_of
 from diptych.edge.fastapi.settings import Endpoint, Settings, running_of
+from diptych.edge.fastapi.waiting import awaited
 from diptych.errors import NotFound
 from diptych.read.ask.consistency import Answer
 from diptych.read.ask.page import PaginatedResult
@@ -45,9 +45,9 @@ class QueryAnswers:
         if self._export is not None and media_type is not None:
             values = self._export.whole(values)
         query: Any = self._endpoint.message(**values)
-        waits = self._settings.waiting.joined() if after is not None and wait_s else nullcontext()
-        with acting(actor=self._settings.principal(request)), waits:
-            found: Answer[Any] = await running.ask(query, after=after, timeout_s=wait_s)
+        with acting(actor=self._settings.principal(request)):
+            asking: Coroutine[Any, Any, Answer[Any]] = running.ask(query, after=after, timeout_s=wait_s)
+            found = await (awaited(request, asking, self._settings.waiting) if after is not None and wait_s else asking)
         if found.data is None:
             raise NotFound(self._endpoint.message.__name__, ", ".join(map(str, in_path.values())))
         headers = {**CACHING, **preferences.applied(longest_s, waited=after is not None)}

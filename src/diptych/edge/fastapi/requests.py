@@ -23,6 +23,7 @@ from diptych.edge.fastapi.problems import problem_of
 from diptych.edge.fastapi.settings import Limits
 
 MAX_KEY_CHARACTERS = 255
+MAX_EXPONENT = 400  # beyond all that a float holds
 KEY = "Idempotency-Key"
 WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 JSON = re.compile(r"application/([^;\s]+\+)?json\s*(;|$)", re.IGNORECASE)
@@ -161,12 +162,12 @@ def key_of(request: Request) -> str | None:
 
 def command_id_of(key: str, principal: str | None) -> str:
     """The command id that a key names for its principal: another principal's same key names another command."""
-    return blake2b(f"{principal or 'anonymous'}\0{key}".encode(), digest_size=16).hexdigest()
+    return blake2b(msgspec.json.encode([principal, key]), digest_size=16).hexdigest()
 
 
 async def digest_of(request: Request) -> bytes:
     """What tells whether a repeat is the same request: method, path, query string and parsed body."""
-    body = await request.json() if await request.body() else None
+    body = await request.json() if request.method in WITH_BODY and await request.body() else None
     whole = [request.method, request.scope["path"], sorted(request.query_params.multi_items()), body]
     return blake2b(msgspec.json.encode(whole, order="deterministic"), digest_size=16).digest()
 
@@ -180,10 +181,14 @@ def _insist_on_json(request: Request) -> None:
 
 
 def _exactly(number: str) -> Decimal:
+    """A number with a fraction or an exponent; one that would take minutes to write out is none."""
     try:
-        return Decimal(number)
+        exact = Decimal(number)
     except InvalidOperation as error:
         raise json.JSONDecodeError("a number beyond all bounds", number, 0) from error
+    if abs(exact.adjusted()) > MAX_EXPONENT:
+        raise json.JSONDecodeError("a number beyond all bounds", number, 0)
+    return exact
 
 
 def _refuse(constant: str) -> NoReturn:

@@ -5,7 +5,7 @@ Rows beyond the scope are as good as not there: not found by key, not on a page,
 counted, not streamed. A read model that has no column for it can't be read at all.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -24,7 +24,9 @@ def current_scope() -> Mapping[str, Any]:
 @contextmanager
 def within(scope: Mapping[str, Any]) -> Iterator[None]:
     """Let every read model that is read inside show only the rows of a scope, within the one outside."""
-    token = _scope.set({**scope, **current_scope()})
+    outer = current_scope()
+    both = {column: _both(outer[column], scope[column]) for column in scope.keys() & outer.keys()}
+    token = _scope.set({**scope, **outer, **both})
     try:
         yield
     finally:
@@ -51,10 +53,18 @@ def is_visible(shape: Shape, name: str, row: Any) -> bool:
     """Whether a row is in the scope."""
     for column, wanted in scope_of(shape, name).items():
         has = row[column] if isinstance(row, Mapping) else getattr(row, column)
-        several = isinstance(wanted, list | tuple | set | frozenset)
-        if has not in [shape.column(column).value(each) for each in (wanted if several else [wanted])]:
+        if has not in [shape.column(column).value(each) for each in _several(wanted)]:
             return False
     return True
+
+
+def _both(outer: Any, inner: Any) -> list[Any]:
+    """The values that two scopes allow."""
+    return [each for each in _several(inner) if each in _several(outer)]
+
+
+def _several(wanted: Any) -> Collection[Any]:
+    return wanted if isinstance(wanted, list | tuple | set | frozenset) else [wanted]
 
 
 def insist_on_all_rows(what: str) -> None:
