@@ -7,6 +7,7 @@ import pytest
 
 from diptych.read.projections import batch
 from diptych.read.projections.batch import collector_paused
+from diptych.testing.conformance.case import until
 
 
 @pytest.fixture(autouse=True)
@@ -48,3 +49,17 @@ def test_it_goes_on_behind_a_batch_that_fails() -> None:
     with pytest.raises(RuntimeError), collector_paused():
         raise RuntimeError("in the batch")
     assert gc.isenabled()
+
+
+async def test_it_has_its_turn_where_one_batch_waits_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch, "LONGEST_S", 0.02)
+
+    async def is_on() -> bool:
+        return gc.isenabled()
+
+    with collector_paused():
+        assert not gc.isenabled()
+        await until(is_on)
+    with collector_paused():
+        assert not gc.isenabled()
+        await until(is_on)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import pytest
+from msgspec import structs
 from sqlalchemy import MetaData, select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -354,6 +355,31 @@ async def test_a_log_that_is_slow_makes_no_batch_smaller(
 
     assert set(limits) == {2}
     assert await rows(read_db, Names) == {"ann": "01234567"}
+
+
+async def test_what_was_read_while_the_log_was_connected_anew_is_read_again(
+    event_store: EventStore, read_db: ReadDatabase, watcher: Watcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await tell(event_store, 1)
+    follows = Follower(
+        event_store, read_db, Names(), await prepare(event_store, read_db, Names()), watcher, publish=True
+    )
+    await follows.claim(new_owner())
+    page, answers = event_store.page, list[Page]()
+
+    async def from_a_server_that_is_lost(after: int, *, limit: int, types: Collection[str]) -> Page:
+        found = await page(after, limit=limit, types=types)
+        answers.append(found)
+        if len(answers) == 1:
+            monkeypatch.setattr(type(event_store.store), "connections", 7)
+            return Page([structs.replace(each, id="dead") for each in found.events], found.through)
+        return found
+
+    monkeypatch.setattr(event_store, "page", from_a_server_that_is_lost)
+    read = await follows.read(10)
+
+    assert read is not None
+    assert [each.id for each in read.events] == [each.id for each in answers[1].events]
 
 
 class Others(Names):

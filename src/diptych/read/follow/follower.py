@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from diptych.errors import DiptychError, LogRewound, TooSlow, Unavailable, Unreadable
+from diptych.errors import LogRewound, TooSlow, Unavailable, Unreadable
 from diptych.event import RawEvent, RecordedEvent
 from diptych.log import EventStore
 from diptych.read.books import checkpoint, parked
@@ -27,7 +27,7 @@ from diptych.read.follow.pace import BATCH_S
 from diptych.read.follow.parking import Parking, positions_of
 from diptych.read.follow.place import REPAIR, why_no_place
 from diptych.read.projections.batch import collector_paused
-from diptych.read.projections.failure import OnFailure, stream_key
+from diptych.read.projections.failure import OnFailure, stream_key, told
 from diptych.read.projections.projection import AnyProjection, type_names
 from diptych.read.projections.projector import Projector, projector
 from diptych.store.port import Page, StoredEvent
@@ -38,7 +38,6 @@ ONE_WRITER_S = 0.2  # where everybody else waits meanwhile
 HEAD_S = 1.0
 PUBLISH_AGAIN_S = 0.2
 SMOOTHING = 0.3
-MOST_CHARACTERS = 2_000
 
 
 class Follower:
@@ -129,11 +128,19 @@ class Follower:
             LogRewound: The log became another one meanwhile, as by a fail-over.
         """
         held, self._began, self._limit = self._owned(), monotonic(), limit
-        page = await self._reader.page(held.position, limit)
+        page = await self._page(held.position, limit)
         self._is_at_head = self._reader.is_at_head
         if self._event_store.store.connections != self._connections:
             await self._stand_on_this_log(held)
         return page if page.through > held.position or self._is_due(page.through) else None
+
+    async def _page(self, after: int, limit: int) -> Page:
+        """What comes next, read over connections of one time: else some of it may be another server's."""
+        while True:
+            connections = self._event_store.store.connections
+            page = await self._reader.page(after, limit)
+            if self._event_store.store.connections == connections:
+                return page
 
     def reading_on(self, page: Page) -> AbstractAsyncContextManager[None]:
         """Have what comes after a batch read while the block applies it."""
@@ -389,9 +396,3 @@ class Follower:
             if type(event.data) is RawEvent:  # isinstance takes five times as long: a Struct's class is an ABC's
                 self._event_store.codec.require(event)
         return events
-
-
-def told(error: Exception) -> str:
-    """An error in words for those who look after a projection: text that every database can hold."""
-    words = str(error) if isinstance(error, DiptychError) else f"{type(error).__name__}: {error}"
-    return words.replace("\0", "\\0").encode(errors="backslashreplace").decode()[:MOST_CHARACTERS]

@@ -20,11 +20,11 @@ from typing import Any
 from diptych.errors import DiptychError, LogRewound, NewerSchema, TooSlow, Unavailable, Unreadable
 from diptych.read.books.checkpoint import LEASE_S, Failure, FencedOut, Paused
 from diptych.read.books.wait import REWOUND
-from diptych.read.follow.follower import Follower, told
+from diptych.read.follow.follower import Follower
 from diptych.read.follow.ownership import Turn, Worker
 from diptych.read.follow.pace import Pace
 from diptych.read.follow.parking import Full
-from diptych.read.projections.failure import Park
+from diptych.read.projections.failure import Park, told
 from diptych.store.port import Page
 
 _logger = logging.getLogger("diptych.projection")

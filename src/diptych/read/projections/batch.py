@@ -5,12 +5,13 @@ A batch makes tens of thousands of values that all live until it is written. Eac
 few hundred of them would have the collector walk the whole program's objects for
 cycles that aren't there: a third of the time of catching up. So it pauses from
 reading a batch to its commit, and goes on when all values of the batch are gone.
-Where batches overlap without end it has its turn now and then all the same.
+Where batches overlap without end, or one waits for long, it has its turn now and then all the same.
 """
 
+import asyncio
 import gc
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Lock
 from time import monotonic
 
@@ -24,6 +25,7 @@ class _Pause:
         self._lock = Lock()
         self._inside = 0
         self._since: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     def enter(self) -> None:
         with self._lock:
@@ -31,6 +33,7 @@ class _Pause:
             if gc.isenabled():
                 gc.disable()
                 self._since = monotonic()
+                self._look_in(LONGEST_S)
 
     def leave(self) -> None:
         with self._lock:
@@ -38,6 +41,23 @@ class _Pause:
             if self._since is not None and (not self._inside or monotonic() - self._since > LONGEST_S):
                 self._since = None
                 gc.enable()
+
+    def _look_in(self, seconds: float) -> None:
+        with suppress(RuntimeError):  # without a loop nothing waits
+            loop = asyncio.get_running_loop()
+            if self._timer is None or self._timer.when() <= loop.time():
+                self._timer = loop.call_later(seconds, self._look)
+
+    def _look(self) -> None:
+        """End a pause that is too long, whoever is inside."""
+        with self._lock:
+            if self._since is None:
+                return
+            if (left_s := self._since + LONGEST_S - monotonic()) > 0:
+                self._look_in(left_s)
+                return
+            self._since = None
+            gc.enable()
 
 
 _pause = _Pause()

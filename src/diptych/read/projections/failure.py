@@ -6,11 +6,12 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from diptych.errors import BadProjection
+from diptych.errors import BadProjection, DiptychError
 from diptych.event import RecordedEvent
 
 TRIES = 4
 LIMIT = 1000
+MOST_CHARACTERS = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +60,12 @@ def in_words(keys: Callable[[RecordedEvent[Any]], Any], event: RecordedEvent[Any
         return frozenset(map(_text, keys(event)))
     except Exception:  # noqa: BLE001  # this may be what it fails of
         return frozenset({stream_key(event.stream_id)})
+
+
+def told(error: Exception) -> str:
+    """An error in words for those who look after a projection: text that every database can hold."""
+    words = str(error) if isinstance(error, DiptychError) else f"{type(error).__name__}: {error}"
+    return words.replace("\0", "\\0").encode(errors="backslashreplace").decode()[:MOST_CHARACTERS]
 
 
 def _text(key: Any) -> str:

@@ -18,9 +18,10 @@ from diptych.read.books.checkpoint import LEASE_S, Checkpoint, FencedOut, Genera
 from diptych.read.books.wait import Watcher
 from diptych.read.db.database import ReadDatabase
 from diptych.read.follow.feed import Feed
-from diptych.read.follow.follower import Follower, told
+from diptych.read.follow.follower import Follower
 from diptych.read.follow.pace import Pace
 from diptych.read.follow.runner import back_off_s
+from diptych.read.projections.failure import told
 from diptych.read.projections.projection import AnyProjection
 from diptych.read.projections.projector import Projector
 from diptych.store.port import Page
