@@ -11,6 +11,7 @@ let pytest (with pytest-asyncio in auto mode) collect it:
 
 from diptych.testing.conformance.asking import Paging, Searching
 from diptych.testing.conformance.changing import Changing
+from diptych.testing.conformance.ending import Ending
 from diptych.testing.conformance.feeding import Feeding
 from diptych.testing.conformance.following import Catching, Failing, Following
 from diptych.testing.conformance.looking import Looking
@@ -52,6 +53,7 @@ class ReadDatabaseConformance(
     Feeding,
     Waiting,
     Rebuilding,
+    Ending,
     Switching,
     Splitting,
     Reacting,

@@ -77,9 +77,20 @@ class Build:
         Raises:
             FencedOut: Nothing any more.
         """
-        if self.parts[0].held is None:
+        return self.owned[0]
+
+    @property
+    def owned(self) -> Sequence[Checkpoint]:
+        """
+        What is owned, of each partition.
+
+        Raises:
+            FencedOut: Of one, nothing any more.
+        """
+        owned = [part.held for part in self.parts if part.held is not None]
+        if len(owned) < len(self.parts):
             raise FencedOut
-        return self.parts[0].held
+        return owned
 
     async def claim(self, owner: str) -> bool:
         """Become the owner of all partitions, or of none."""
@@ -107,14 +118,20 @@ class Build:
         Raises:
             EventFailed: The projection's code failed at an event; nothing of that one is written.
         """
-
-        async def reached(_: int) -> None:
-            if moved is not None:
-                await moved(self.position)
-
         parts = enumerate(self.parts)
         ends = [(part, None if through is None else through[partition]) for partition, part in parts]
-        await _all_or_none([self._bring(part, end, reached) for part, end in ends])
+        await _all_or_none([self._bring(part, end, self._telling(moved)) for part, end in ends])
+
+    @asynccontextmanager
+    async def in_step(self, moved: Moved) -> AsyncIterator["asyncio.Future[None]"]:
+        """Apply what comes, as `catch_up` does, while the block runs; what it is given ends only by an error."""
+        steps = [self._follow(part, self._telling(moved)) for part in self.parts]
+        following = asyncio.ensure_future(_all_or_none(steps))
+        try:
+            yield following
+        finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
 
     @asynccontextmanager
     async def kept_alive(self) -> AsyncIterator[None]:
@@ -140,6 +157,21 @@ class Build:
             ended.set()
             await asyncio.wait([keeping])
         await self._keep()
+
+    def _telling(self, moved: Moved | None) -> Moved:
+        """What a partition tells where it is, to have told how far all of them are."""
+
+        async def reached(_: int) -> None:
+            if moved is not None:
+                await moved(self.position)
+
+        return reached
+
+    async def _follow(self, part: Follower, moved: Moved) -> None:
+        while True:
+            await self._bring(part, None, moved)
+            with suppress(Unavailable):  # which the next look meets again, and waits
+                await part.wait_beyond(part.position, LEASE_S / 3)
 
     async def _bring(self, part: Follower, through: int | None, moved: Moved) -> None:
         tries, pace = 0, Pace()
@@ -192,11 +224,9 @@ class Build:
         return True
 
     async def _keep(self) -> None:
-        for part in self.parts:
-            if part.held is None:
-                raise FencedOut
+        for held in self.owned:
             async with self._read_db.begin() as connection:
-                await checkpoint.keep(connection, part.held)
+                await checkpoint.keep(connection, held)
 
 
 def _up_to(page: Page, through: int) -> Page:

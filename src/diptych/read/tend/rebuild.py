@@ -6,6 +6,7 @@ in large batches, then the secondary indexes, then the switch. A rebuild that is
 killed is gone on with by the next one; one that fails leaves everything as it was.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable
 from typing import Literal
@@ -21,7 +22,7 @@ from diptych.read.follow.feed import Feed
 from diptych.read.follow.generations import check_columns, drop, taken_up
 from diptych.read.projections.projection import AnyProjection
 from diptych.read.tend.build import Build
-from diptych.read.tend.switch import KEEP_S, switch
+from diptych.read.tend.switch import AGAIN_S, KEEP_S, switch
 from diptych.read.tend.verify import compare_with_served, served_to_compare
 
 _logger = logging.getLogger("diptych.projection")
@@ -73,8 +74,11 @@ async def rebuild(
     try:
         async with build.kept_alive():
             await _build(event_store, read_db, build, meter, check=before_switch is not None)
-        while not await switch(event_store, read_db, old, new, keep_s=keep_s):
-            await build.catch_up(moved=meter.moved)
+        async with build.in_step(meter.moved) as following:
+            while not await switch(event_store, read_db, old, new, keep_s=keep_s, owned=build.owned):
+                await asyncio.wait([following], timeout=AGAIN_S)
+                if following.done():
+                    await following
         await meter.stage("served", build.position)
     except FencedOut:
         raise await _why_fenced_out(read_db, new) from None
@@ -149,10 +153,15 @@ async def _insist(event_store: EventStore, read_db: ReadDatabase, build: Build, 
 
 async def _why_fenced_out(read_db: ReadDatabase, new: Generation) -> Exception:
     async with read_db.snapshot() as connection:
-        is_there = await checkpoint.get(connection, new) is not None
-    if is_there:
-        return _other_worker(new.projection)
-    return RebuildCancelled(f"the rebuild of projection {new.projection!r} was cancelled: what was served stays served")
+        found = await checkpoint.get(connection, new)
+        served = await checkpoint.served(connection, new.projection, new.version)
+    if found is None:
+        return RebuildCancelled(
+            f"the rebuild of projection {new.projection!r} was cancelled: what was served stays served"
+        )
+    if found.kept_until is not None or (served is not None and served.of == new):
+        return Unavailable(f"the rebuild of projection {new.projection!r} was ended by another worker: look again")
+    return _other_worker(new.projection)
 
 
 async def _give_up(read_db: ReadDatabase, new: Generation) -> None:

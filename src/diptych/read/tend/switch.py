@@ -7,6 +7,7 @@ step for a while, so that the way back is as safe; what was kept before that is 
 """
 
 import asyncio
+from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -27,12 +28,22 @@ BACK_S = 30.0
 
 
 async def switch(
-    event_store: EventStore, read_db: ReadDatabase, old: Generation | None, new: Generation, *, keep_s: float
+    event_store: EventStore,
+    read_db: ReadDatabase,
+    old: Generation | None,
+    new: Generation,
+    *,
+    keep_s: float,
+    owned: Sequence[Checkpoint] = (),
 ) -> bool:
     """
     Point queries at the new generation, unless the old one is ahead of it; None for it is a first build.
 
+    Args:
+        owned: What the caller holds of the new one; its lease is extended.
+
     Raises:
+        FencedOut: Something of that is another's, or gone.
         NotServed: One of the two is gone.
         Unavailable: Queries are pointed at yet another one.
     """
@@ -41,14 +52,16 @@ async def switch(
         found = await checkpoint.served(connection, new.projection, new.version)
         if (found.of if found else None) != old:
             raise Unavailable(f"what projection {new.projection!r} serves was changed meanwhile: look again")
+        # First what is served, which then stands still, while what is to be served may still come nearer.
+        served = await _held(connection, old) if old is not None else []
+        for held in owned:
+            await checkpoint.keep(connection, held)
         built = await _held(connection, new)
         if old is None:
             await checkpoint.serve_first(connection, new)
             return True
-        served = await _held(connection, old)
         # What was built from another log, or from a future that was lost, can't be caught up with.
-        reached, seen = min(each.position for each in built), max(each.position for each in served)
-        if reached < seen and not any([await why_no_place(event_store, each) for each in served]):
+        if _is_behind(built, served) and not any([await why_no_place(event_store, each) for each in served]):
             return False
         await checkpoint.switch(connection, old, new)
         await stay_paused(connection, old, new)
@@ -123,6 +136,14 @@ async def _kept(read_db: ReadDatabase, projection: AnyProjection) -> tuple[Check
             "rebuild it with the code of then to serve that again"
         )
     return served, kept
+
+
+def _is_behind(built: Sequence[Checkpoint], served: Sequence[Checkpoint]) -> bool:
+    """Whether any partition is; of other partitions, whether any may be."""
+    if len(built) != len(served):
+        return min(each.position for each in built) < max(each.position for each in served)
+    seen = {each.partition: each.position for each in served}
+    return any(each.position < seen[each.partition] for each in built)
 
 
 async def _held(connection: AsyncConnection, of: Generation) -> list[Checkpoint]:

@@ -1,0 +1,119 @@
+"""The end of a rebuild: it comes under steady writes, and only to whoever still owns what was built."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from diptych.errors import RebuildCancelled, Unavailable
+from diptych.log import EventStore
+from diptych.read.db.database import ReadDatabase
+from diptych.read.tend import rebuild
+from diptych.read.tend.switch import switch
+from diptych.testing.conformance.accounts import Accounts, Paid, System
+from diptych.testing.conformance.case import until
+from diptych.testing.conformance.read_case import ReadDatabaseCase
+from diptych.testing.conformance.rebuilding import let_the_owner_die, tables
+from diptych.testing.conformance.splitting import PARTITIONS, SplitAccounts, come_to, fill, parts
+
+
+class Ending(ReadDatabaseCase):
+    """A rebuild ends once, and what others decided meanwhile stays."""
+
+    @pytest.mark.parametrize("kind", [Accounts, SplitAccounts])
+    async def test_a_rebuild_ends_though_what_is_served_moves_before_every_try_to_switch(
+        self, event_store: EventStore, read_db: ReadDatabase, monkeypatch: pytest.MonkeyPatch, kind: type
+    ) -> None:
+        async def after_it_moved(*args: Any, **kwargs: Any) -> bool:
+            await system.reached("accounts", await system.append(Paid(account="1", amount=1)))
+            return await switch(*args, **kwargs)
+
+        async with followed(event_store, read_db, kind) as system:
+            monkeypatch.setattr(rebuild, "switch", after_it_moved)
+            await asyncio.wait_for(system.synchronizer.rebuild_projection("accounts"), 30)
+
+            assert set(await system.served()) == {2}
+            assert (await system.synchronizer.verify("accounts")).ok
+
+    async def test_partitions_that_stand_at_one_event_in_both_are_switched(
+        self, event_store: EventStore, read_db: ReadDatabase
+    ) -> None:
+        broken = SplitAccounts()
+        broken.broken_at = 999
+        async with followed(event_store, read_db, broken) as system:
+            await system.synchronizer.rebuild_projection("accounts")
+            last = await system.append(Paid(account="7", amount=999), Paid(account="8", amount=1))
+            await until(lambda: stopped(read_db, 2))
+            [partition] = {part.partition for part in await parts(read_db) if part.error}
+            await until(lambda: come_to(read_db, last, without=[partition]))
+
+            await system.synchronizer.switch_back("accounts", timeout_s=5)
+
+            assert set(await system.served()) == {1}
+            assert len(await parts(read_db)) == 2 * PARTITIONS
+
+    async def test_a_rebuild_that_was_suspended_undoes_no_way_back(
+        self, event_store: EventStore, read_db: ReadDatabase, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async with followed(event_store, read_db, Accounts) as system:
+            gate = Gate(monkeypatch)
+            suspended = asyncio.create_task(system.synchronizer.rebuild_projection("accounts"))
+            await gate.reached.wait()
+            await let_the_owner_die(read_db)
+            await System(event_store, read_db, Accounts).synchronizer.rebuild_projection("accounts")
+            assert await system.served() == [2]
+            await system.synchronizer.switch_back("accounts")
+
+            gate.opened.set()
+
+            with pytest.raises(Unavailable, match="was ended by another worker"):
+                await suspended
+            assert await system.served() == [1]
+
+    async def test_a_rebuild_that_is_cancelled_right_before_its_switch_says_so(
+        self, event_store: EventStore, read_db: ReadDatabase, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async with followed(event_store, read_db, Accounts) as system:
+            gate = Gate(monkeypatch)
+            rebuilding = asyncio.create_task(system.synchronizer.rebuild_projection("accounts"))
+            await gate.reached.wait()
+            assert await system.synchronizer.cancel_rebuild("accounts")
+
+            gate.opened.set()
+
+            with pytest.raises(RebuildCancelled):
+                await rebuilding
+            assert await system.generations() == [(1, True)]
+            assert "accounts_v1_2" not in await tables(read_db)
+
+
+class Gate:
+    """What holds the first rebuild that comes to its switch, until it is opened."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.reached: asyncio.Event = asyncio.Event()
+        self.opened: asyncio.Event = asyncio.Event()
+        monkeypatch.setattr(rebuild, "switch", self._switch)
+
+    async def _switch(self, *args: Any, **kwargs: Any) -> bool:
+        if not self.reached.is_set():
+            self.reached.set()
+            await self.opened.wait()
+        return await switch(*args, **kwargs)
+
+
+@asynccontextmanager
+async def followed(event_store: EventStore, read_db: ReadDatabase, kind: Any) -> AsyncIterator[System]:
+    """Some accounts, followed to the head of the log."""
+    system = System(event_store, read_db, kind)
+    await fill(system)
+    async with system.running():
+        await system.reached("accounts", await event_store.head())
+        yield system
+
+
+async def stopped(read_db: ReadDatabase, number: int) -> bool:
+    """Whether so many parts stand still at an event."""
+    return len([part for part in await parts(read_db) if part.error]) == number
