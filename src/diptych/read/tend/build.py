@@ -24,6 +24,7 @@ from diptych.read.follow.runner import back_off_s
 from diptych.read.projections.failure import told
 from diptych.read.projections.projection import AnyProjection
 from diptych.read.projections.projector import Projector
+from diptych.read.projections.tables import Step
 from diptych.store.port import Page
 
 PAUSED_S = 0.3
@@ -133,6 +134,32 @@ class Build:
             following.cancel()
             await asyncio.gather(following, return_exceptions=True)
 
+    async def do(self, step: Step) -> None:
+        """
+        Take a step of its own in a transaction, as making an index; while a database is away before it, or somebody
+        has paused it, wait.
+
+        Raises:
+            Unavailable: The step itself can't be taken, as where the disk is full.
+        """
+        tries, is_begun = 0, False
+        while True:
+            try:
+                async with self._read_db.begin() as connection:
+                    await checkpoint.fence(connection, self.held)
+                    is_begun = True
+                    await checkpoint.take_time(connection)
+                    await step(connection)
+                    await checkpoint.keep(connection, self.held)
+                return
+            except Unavailable as error:
+                if is_begun:
+                    raise
+                await self._wait_for_a_database(error, tries)
+                tries += 1
+            except Paused:
+                await asyncio.sleep(PAUSED_S)
+
     @asynccontextmanager
     async def kept_alive(self) -> AsyncIterator[None]:
         """
@@ -187,8 +214,7 @@ class Build:
                     continue
                 tries = 0
             except Unavailable as error:
-                _logger.warning("the build of %s waits, a database is away: %s", self.of.projection, error)
-                await asyncio.sleep(back_off_s(tries))
+                await self._wait_for_a_database(error, tries)
                 tries += 1
             except Paused:
                 await asyncio.sleep(PAUSED_S)
@@ -196,6 +222,10 @@ class Build:
                 await moved(part.position)
                 if through is None and part.is_at_head:
                     return
+
+    async def _wait_for_a_database(self, error: Unavailable, tries: int) -> None:
+        _logger.warning("the build of %s waits, a database is away: %s", self.of.projection, error)
+        await asyncio.sleep(back_off_s(tries))
 
     async def _is_applied(self, part: Follower, page: Page, pace: Pace) -> bool:
         """Apply a page, or none of it where one of several events fails: fewer come closer to the guilty one."""

@@ -19,7 +19,7 @@ from diptych.read.books.progress import Meter, Progress
 from diptych.read.books.wait import Watcher
 from diptych.read.db.database import ReadDatabase
 from diptych.read.follow.feed import Feed
-from diptych.read.follow.generations import check_columns, drop, taken_up
+from diptych.read.follow.generations import check_columns, drop, shadow_of, taken_up
 from diptych.read.projections.projection import AnyProjection
 from diptych.read.tend.build import Build
 from diptych.read.tend.switch import AGAIN_S, KEEP_S, switch
@@ -96,6 +96,8 @@ async def cancel(read_db: ReadDatabase, projection: AnyProjection) -> bool:
     """
     Give a rebuild up, wherever it runs or whatever a crash left of it; what is served stays.
 
+    So goes the first build of a new version, while another one is served; workers with its code begin it anew.
+
     Returns:
         Whether there was any.
     """
@@ -108,10 +110,13 @@ async def cancel(read_db: ReadDatabase, projection: AnyProjection) -> bool:
 
 
 def _is_rebuild(each: Checkpoint, projection: AnyProjection, every: list[Checkpoint]) -> bool:
-    """Whether a generation is being built beside one that is served."""
-    return each.kept_until is None and any(
-        other.served and each.of.follows(other.of) for other in every if other.of.projection == projection.name
-    )
+    """Whether a generation is being built beside one that is served, of its own version or, as a first one, another."""
+    of = each.of
+    served = {other.of for other in every if other.served and other.of.projection == projection.name}
+    is_first = bool(served) and projection.version not in {other.version for other in served}
+    is_mine = (of.projection, of.version) == (projection.name, projection.version)
+    is_begun = each.kept_until is None and of.generation > shadow_of(of.projection, of.version).generation
+    return is_begun and ((is_first and is_mine) or any(of.follows(other) for other in served))
 
 
 async def _begin(
@@ -133,11 +138,7 @@ async def _build(event_store: EventStore, read_db: ReadDatabase, build: Build, m
     await build.catch_up(through=through, moved=meter.moved)
     await meter.stage("indexing", build.position)
     for step in build.projector.index_steps():
-        async with read_db.begin() as connection:
-            await checkpoint.fence(connection, build.held)
-            await checkpoint.take_time(connection)
-            await step(connection)
-            await checkpoint.keep(connection, build.held)
+        await build.do(step)
     if against is not None:
         await _insist(event_store, read_db, build, meter, against.of.version)
     await build.catch_up(moved=meter.moved)

@@ -6,17 +6,25 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from diptych.errors import RebuildCancelled, Unavailable
 from diptych.log import EventStore
+from diptych.read.books import checkpoint
+from diptych.read.books.checkpoint import Checkpoint, Generation
 from diptych.read.db.database import ReadDatabase
+from diptych.read.projections import projector
+from diptych.read.projections.shape import Shape
+from diptych.read.projections.tables import Step, index_steps
 from diptych.read.tend import rebuild
 from diptych.read.tend.switch import switch
 from diptych.testing.conformance.accounts import Accounts, Paid, System
 from diptych.testing.conformance.case import until
 from diptych.testing.conformance.read_case import ReadDatabaseCase
-from diptych.testing.conformance.rebuilding import let_the_owner_die, tables
+from diptych.testing.conformance.rebuilding import half_a_rebuild, let_the_owner_die, tables
 from diptych.testing.conformance.splitting import PARTITIONS, SplitAccounts, come_to, fill, parts
+from diptych.testing.conformance.switching import RicherAccounts
 
 
 class Ending(ReadDatabaseCase):
@@ -87,6 +95,75 @@ class Ending(ReadDatabaseCase):
                 await rebuilding
             assert await system.generations() == [(1, True)]
             assert "accounts_v1_2" not in await tables(read_db)
+
+    async def test_a_rebuild_of_a_new_version_that_was_interrupted_is_given_up(
+        self, event_store: EventStore, read_db: ReadDatabase
+    ) -> None:
+        async with followed(event_store, read_db, Accounts) as old:
+            new = System(event_store, read_db, RicherAccounts)
+            await half_a_rebuild(new, Generation("accounts", 2))
+            assert not await old.synchronizer.cancel_rebuild("accounts")
+
+            assert await new.synchronizer.cancel_rebuild("accounts")
+
+            assert await new.generations() == []
+            assert "accounts_v2" not in await tables(read_db)
+            assert await old.generations() == [(1, True)]
+            async with new.running():
+                await new.reached("accounts", await event_store.head())
+                assert not await new.synchronizer.cancel_rebuild("accounts")
+
+    async def test_a_first_build_beside_nothing_is_no_rebuild(
+        self, event_store: EventStore, read_db: ReadDatabase
+    ) -> None:
+        system = System(event_store, read_db, Accounts)
+        await fill(system)
+        await half_a_rebuild(system, Generation("accounts", 1))
+
+        assert not await system.synchronizer.cancel_rebuild("accounts")
+
+    async def test_a_rebuild_that_is_paused_while_it_makes_indexes_goes_on_when_it_is_resumed(
+        self, event_store: EventStore, read_db: ReadDatabase, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def pause(connection: AsyncConnection) -> None:
+            await connection.execute(text("UPDATE diptych_checkpoint SET paused = 1"))
+
+        async with followed(event_store, read_db, Accounts) as system:
+            monkeypatch.setattr(projector, "index_steps", lambda *of: [pause, *index_steps(*of)])
+            rebuilding = asyncio.create_task(system.synchronizer.rebuild_projection("accounts"))
+            await until(lambda: system.is_in("paused"))
+            await asyncio.wait([rebuilding], timeout=0.3)
+            assert not rebuilding.done()
+
+            await system.synchronizer.resume("accounts")
+
+            await rebuilding
+            assert await system.served() == [2]
+
+    async def test_a_rebuild_waits_while_the_database_is_away_before_an_index(
+        self, event_store: EventStore, read_db: ReadDatabase, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        fence, away = checkpoint.fence, 0
+
+        async def is_away(connection: AsyncConnection, held: Checkpoint) -> None:
+            nonlocal away
+            if away and held.of.generation == 2:
+                away -= 1
+                raise Unavailable("away")
+            await fence(connection, held)
+
+        def gone_before(shape: Shape, name: str) -> list[Step]:
+            nonlocal away
+            away = 2
+            return index_steps(shape, name)
+
+        async with followed(event_store, read_db, Accounts) as system:
+            monkeypatch.setattr(projector, "index_steps", gone_before)
+            monkeypatch.setattr(checkpoint, "fence", is_away)
+            await system.synchronizer.rebuild_projection("accounts")
+
+            assert away == 0
+            assert await system.served() == [2]
 
 
 class Gate:
