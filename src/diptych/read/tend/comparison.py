@@ -6,7 +6,7 @@ of the one, then whatever lies in the same stretch of the other.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, TypeAlias
 
 from sqlalchemy import Column, ColumnElement, Dialect, Table, literal, select, tuple_, type_coerce
@@ -59,7 +59,7 @@ class Difference:
         """The columns that differ, where both rows are there."""
         if self.found is None or self.expected is None:
             return ()
-        return [name for name, value in self.expected.items() if value != self.found[name]]
+        return _differing(self.expected, self.found)
 
     def __str__(self) -> str:
         where = f"row {self.key!r} of {self.table}"
@@ -147,12 +147,37 @@ async def differences(name: str, found: Side, expected: Side) -> AsyncIterator[D
         up_to = next(reversed(page)) if len(page) == ROWS else None
         async for key, row in expected.between(after, up_to):
             there = page.pop(key, None)
-            yield None if there == row else Difference(name, _plain(key), row, there)
+            is_same = there is not None and not _differing(row, there)
+            yield None if is_same else Difference(name, _plain(key), row, there)
         for key, there in page.items():
             yield Difference(name, _plain(key), None, there)
         if up_to is None:
             return
         after = up_to
+
+
+def _differing(expected: Row, found: Row) -> Sequence[str]:
+    """The columns in which two rows differ."""
+    return [name for name, value in expected.items() if not _is_same(value, found[name])]
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """Whether two values are equal and of one type all the way down: JSON tells 1, 1.0 and true apart, Python not."""
+    if type(one) is not type(other) or one != other:
+        return False
+    match one:
+        case dict():
+            return all(_is_same(value, other[name]) for name, value in one.items())
+        case list() | tuple():
+            return all(_is_same(*each) for each in zip(one, other, strict=True))
+    return all(_is_same(getattr(one, name), getattr(other, name)) for name in _fields(one))
+
+
+def _fields(value: Any) -> Sequence[str]:
+    """The names of what a value is made of, where it is a record."""
+    if is_dataclass(value):
+        return [each.name for each in fields(value)]
+    return getattr(value, "__struct_fields__", ())
 
 
 def _plain(key: _Key) -> Any:

@@ -15,10 +15,12 @@ from diptych.log import EventStore
 from diptych.read.books import checkpoint
 from diptych.read.books.checkpoint import Generation
 from diptych.read.db.database import ReadDatabase
+from diptych.read.follow.follower import Follower
 from diptych.read.projections.columns import Key
 from diptych.read.projections.projection import TableProjection
 from diptych.read.tend import comparison
 from diptych.read.tend.verify import Verification
+from diptych.store.port import Page
 from diptych.testing.conformance.accounts import Accounts, Closed, Journal, Opened, Owners, Paid, System
 from diptych.testing.conformance.case import until
 from diptych.testing.conformance.read_case import ReadDatabaseCase
@@ -41,6 +43,21 @@ class Painted(TableProjection[Paint, Opened]):
 
     def evolve(self, row: Paint | None, event: RecordedEvent[Opened]) -> Paint | None:
         return Paint(event.data.account, Colour(event.data.owner))
+
+
+@dataclass(frozen=True)
+class Notes:
+    """A row that keeps whatever JSON can say."""
+
+    account: Key[str]
+    notes: dict[str, Any]
+
+
+class Noted(TableProjection[Notes, Opened]):
+    """Owners with a note that is a number."""
+
+    def evolve(self, row: Notes | None, event: RecordedEvent[Opened]) -> Notes | None:
+        return Notes(event.data.account, {"v": [1]})
 
 
 class Verifying(ReadDatabaseCase):
@@ -216,6 +233,36 @@ class Verifying(ReadDatabaseCase):
         assert failed.value.why == "RuntimeError: a bug in evolve"
         assert isinstance(failed.value.__cause__, RuntimeError)
         assert await tables(read_db) == before
+
+    async def test_what_is_paused_while_it_is_verified_is_verified_all_the_same(
+        self, event_store: EventStore, read_db: ReadDatabase, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        apply = Follower.apply
+
+        async def once_paused(follower: Follower, page: Page) -> None:
+            if follower.of.generation == 0 and not await system.is_in("paused"):
+                await system.synchronizer.pause("accounts")
+            await apply(follower, page)
+
+        async with _followed(event_store, read_db, Accounts) as system:
+            monkeypatch.setattr(Follower, "apply", once_paused)
+
+            assert (await asyncio.wait_for(system.synchronizer.verify("accounts"), 20)).ok
+
+            assert await system.is_in("paused")
+
+    @pytest.mark.parametrize(("stored", "shown"), [('{"v": [1.0]}', "[1.0]"), ('{"v": [true]}', "[True]")])
+    async def test_numbers_and_truths_in_json_are_told_apart(
+        self, event_store: EventStore, read_db: ReadDatabase, stored: str, shown: str
+    ) -> None:
+        async with _followed(event_store, read_db, Noted) as system:
+            assert (await system.synchronizer.verify("noted")).ok
+            await by_hand(read_db, f"UPDATE noted_v1 SET notes = '{stored}' WHERE account = '07'")  # noqa: S608
+
+            found = await system.synchronizer.verify("noted")
+
+            assert kinds(found) == (0, 0, 1)
+            assert str(found.first[0]) == f"row '07' of noted differs: notes is {{'v': {shown}}}, not {{'v': [1]}}"
 
 
 @asynccontextmanager
