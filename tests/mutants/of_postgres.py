@@ -41,7 +41,7 @@ MUTANTS = [
         "AND d.id = w.id)\n    ) OR",
         "AND d.id = w.id) AND false\n    ) OR",
         f"{POSTGRES}/test_ways.py",
-        "reader_saw",
+        "witness",
     ),
     Mutant(
         "a repeat in one round trip waits for the disk",

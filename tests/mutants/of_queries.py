@@ -18,7 +18,7 @@ MUTANTS = [
         "a stream goes on behind what was seen",
         "P2",
         "src/diptych/edge/fastapi/live.py",
-        "position = _last_id(request) if after is None else after",
+        "position = after if seen is None else seen",
         "position = after",
         "tests/http/test_live.py",
         "goes_on_behind",

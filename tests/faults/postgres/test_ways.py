@@ -111,6 +111,19 @@ async def test_a_batch_that_fails_in_its_turn_is_not_overtaken(cluster: Cluster)
         assert [first.ends[0].version, second.ends[0].version] == [1, 2]
 
 
+async def test_a_witness_that_is_gone_is_never_durable(cluster: Cluster) -> None:
+    """Behind a pooler a connection outlives the server that knew of it."""
+    async with open_postgres(cluster.url()) as store:
+        append = an_append(to("Order-1"), command=a_command())
+        await store.append(append)
+        there, flush = append.streams[0].events[0].id, store._flusher.flush
+
+        assert await flush(Witness((1,), (there,), (append.id,)))
+        assert not await flush(Witness((1,), ("another",)))
+        assert not await flush(Witness((2,), (there,)))
+        assert not await flush(Witness(commands=("another",)))
+
+
 async def test_what_a_reader_saw_and_a_crash_took_is_not_told(cluster: Cluster) -> None:
     """Seen in memory, its flush on the way, the server gone: the reader looks again."""
     cluster.psql("ALTER SYSTEM SET wal_writer_delay = '10s'")
