@@ -137,7 +137,8 @@ def test_text_in_brackets_is_text(log: list[str]) -> None:
         (["--type", "Placed"], [1, 2]),
         (["--type", "Placed", "--type", "Sent"], [1, 2, 5]),
         (["--category", "Order", "ann"], [1]),
-        (["--since", "2026-01-01"], [5, 6]),
+        (["--since", "2026-01-01"], [1, 2, 5, 6]),
+        (["--since", "2026-01-01T00:00:00.000001"], [5, 6]),
         (["--since", "2025-12-31"], [1, 2, 5, 6]),
         (["--until", "2026-01-02T00:00:00"], [1, 2, 5]),
         (["--until", "2026-01-02T00:00:00+01:00"], [1, 2]),
@@ -160,6 +161,13 @@ def test_a_search_that_ends_at_its_limit_says_how_to_go_on(log: list[str]) -> No
 @pytest.mark.parametrize("option", ["--since", "--until"])
 def test_a_time_that_is_none_is_a_wrong_use(log: list[str], option: str) -> None:
     assert "is no time" in told("events", "search", option, "soon", *log, code=2)
+
+
+@pytest.mark.parametrize(
+    "command", [["events", "search", "--since"], ["events", "search", "--until"], ["commands", "prune", "--older-than"]]
+)
+def test_a_time_before_all_dates_is_a_wrong_use(log: list[str], command: Sequence[str]) -> None:
+    assert "is longer than dates go back" in told(*command, "999999w", *log, code=2)
 
 
 @pytest.mark.parametrize(

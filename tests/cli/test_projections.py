@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 from tests.cli import shop
-from tests.cli.calling import DIPTYCH, diptych, eventually, lines, refused, sqlite, told
+from tests.cli.calling import APP, DIPTYCH, diptych, eventually, lines, refused, sqlite, told
 from tests.cli.shop import Counted
 from tests.serving import environment
 from typer.testing import CliRunner
@@ -95,6 +95,14 @@ def test_the_projections_of_an_application_are_listed_with_their_states(urls: li
             {"name": "tally", **of_both, "state": "running"},
         ]
         assert "faulted" in told("projections", "list", *SHOP, *urls)
+
+
+def test_a_reaction_is_listed_as_one(urls: list[str]) -> None:
+    told("init", *APP, *urls)
+
+    kinds = {each["name"]: each["kind"] for each in lines("projections", "list", *APP, *urls)}
+
+    assert (kinds["orders"], kinds["mail_on_shipping"]) == ("table", "reaction")
 
 
 @pytest.mark.parametrize("url", ["sqlite:////nowhere/read.db", "postgresql://127.0.0.1:1/shop", "nonsense"])

@@ -5,6 +5,7 @@ from datetime import date
 
 import pytest
 from tests.cli.calling import APP, lines, refused, told
+from tests.cli.numbered import Raised
 from tests.faults.test_cancellation import place
 
 from diptych.errors import Misuse, NoProjection, NotFound
@@ -69,6 +70,47 @@ def test_a_row_is_folded_from_a_stream_or_from_the_log(log: list[str]) -> None:
     assert of_stream == of_log
     assert (of_log["status"], of_log["shipped_on"], placed["shipped_on"]) == ("shipped", "2026-01-02", None)
     assert changed == {"status": ["pending", "shipped"], "shipped_on": [None, "2026-01-02"], "version": [1, 2]}
+
+
+def test_a_row_is_found_by_a_key_that_is_a_number(log: list[str]) -> None:
+    numbered = ["--app", "tests.cli.numbered:app", "--projection", "tickets", *log]
+    asyncio.run(raised(log[1], 7, 7))
+
+    assert lines("state", *numbered, "--key", "7") == [{"number": 7, "times": 2}]
+    assert lines("state", "Ticket-7", *numbered) == [{"number": 7, "times": 2}]
+    assert lines("state", *numbered, "--key", "7", "--diff", "4", "5") == [{"times": [1, 2]}]
+    for key in ("8", "x", str(2**70)):
+        assert isinstance(refused("state", *numbered, "--key", key), NotFound)
+
+
+async def raised(url: str, *numbers: int) -> None:
+    async with open_store(url, [Raised]) as event_store:
+        for number in numbers:
+            await event_store.append_events(
+                stream_id=f"Ticket-{number}", stream_type="Ticket", events=[Raised(number=number)]
+            )
+
+
+def test_nothing_at_either_place_is_told(log: list[str]) -> None:
+    row = ["--projection", "orders", "--key", "z"]
+
+    assert "is at neither place, 1 nor 2" in str(refused("state", *APP, *log, *row, "--diff", "1", "2"))
+    assert isinstance(refused("state", "Order-a", *APP, *log, "--diff", "0", "2020-01-01"), NotFound)
+
+
+def test_eight_digits_that_are_a_day_are_refused(log: list[str]) -> None:
+    assert "write 2020-01-01 for the day, 020200101 for the position" in said("20200101", log)
+    assert lines("state", "Order-a", *APP, *log, "--at", "020200101")[0]["version"] == 2
+    assert lines("state", "Order-a", *APP, *log, "--at", "20209999")[0]["version"] == 2
+    assert "is no place in a log" in said("9" * 5000, log)
+
+
+def said(at: str, log: list[str]) -> str:
+    return " ".join(told("state", "Order-a", *APP, *log, "--at", at, code=2).replace("│", " ").split())
+
+
+def test_a_time_before_all_dates_is_no_place(log: list[str]) -> None:
+    assert "is no place in a log" in told("state", "Order-a", *APP, *log, "--at", "999999w", code=2)
 
 
 def test_what_is_not_there_is_told(log: list[str]) -> None:

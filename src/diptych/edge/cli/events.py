@@ -5,7 +5,7 @@ import sys
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, TypeAlias
 
 import typer
@@ -26,9 +26,12 @@ Categories: TypeAlias = Annotated[
     list[str] | None, typer.Option("--category", help="Only of this one; may be repeated.")
 ]
 Types: TypeAlias = Annotated[list[str] | None, typer.Option("--type", help="Only of this one; may be repeated.")]
-When: TypeAlias = Annotated[
-    datetime | None,
-    typer.Option(parser=moment, metavar="TIME", help="2026-11-24T13:00, in UTC unless it says else; or 2h ago: 2h."),
+WRITTEN = "2026-11-24T13:00, in UTC unless it says else; or 2h ago: 2h."
+Since: TypeAlias = Annotated[
+    datetime | None, typer.Option(parser=moment, metavar="TIME", help=f"At this time or later: {WRITTEN}")
+]
+Until: TypeAlias = Annotated[
+    datetime | None, typer.Option(parser=moment, metavar="TIME", help=f"At this time or earlier: {WRITTEN}")
 ]
 
 
@@ -82,8 +85,8 @@ def search(
     *,
     category: Categories = None,
     type: Types = None,
-    since: When = None,
-    until: When = None,
+    since: Since = None,
+    until: Until = None,
     after: Annotated[int, typer.Option(min=0, help="Only what follows this position.")] = 0,
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
     json: Json = False,
@@ -162,13 +165,19 @@ async def _search(log: str, wanted: Filter, limit: int, print_: Print) -> int | 
     """Print what is found; the position to go on after, None where nothing more can be."""
     async with looking_at(log) as store:
         through = await store.head() if wanted.until is None else await position_at(store, wanted.until)
-        begin = 0 if wanted.since is None else await position_at(store, wanted.since)
+        begin = 0 if wanted.since is None else await _ended_before(store, wanted.since)
         async for event in _matching(store, wanted, max(wanted.after, begin), through):
             print_(event)
             limit -= 1
             if not limit:
                 return event.position
     return None
+
+
+async def _ended_before(store: Store, time: datetime) -> int:
+    """Where a log ended just before a time: what was recorded at that time comes behind."""
+    is_first = time.replace(tzinfo=UTC) == datetime.min.replace(tzinfo=UTC)
+    return 0 if is_first else await position_at(store, time - timedelta.resolution)
 
 
 async def _matching(store: Store, wanted: Filter, after: int, through: int) -> AsyncIterator[StoredEvent]:

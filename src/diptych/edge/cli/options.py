@@ -4,7 +4,7 @@ import re
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
 from traceback import walk_tb
@@ -29,6 +29,7 @@ JsonLogs: TypeAlias = Annotated[bool, typer.Option("--json", help="Log JSON, an 
 
 __all__ = ["LOG_URL", "READ_URL", "App", "Json", "JsonLogs", "Log", "Read", "application"]
 
+DIGITS_OF_A_POSITION = 19
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -137,22 +138,39 @@ def duration(text: str) -> timedelta:
     parts = re.fullmatch(r"(\d{1,6})([smhdw])", text)
     if parts is None:
         raise typer.BadParameter(f"{text!r} is no stretch of time: write a number and one of s, m, h, d and w")
-    return timedelta(**{_UNITS[parts[2]]: int(parts[1])})
+    found = timedelta(**{_UNITS[parts[2]]: int(parts[1])})
+    try:
+        datetime.now(UTC) - found
+    except OverflowError as error:
+        raise typer.BadParameter(f"{text!r} is longer than dates go back: write a shorter one") from error
+    return found
 
 
 def place(text: str) -> At:
     """
-    A position, or a time as `moment` has it.
+    A position, or a time as `moment` has it; eight digits that are a day could be meant as either.
 
     Raises:
-        BadParameter: It is neither.
+        BadParameter: It is neither, or could be either.
     """
-    if text.isdecimal():
+    if text.isdecimal() and len(text) <= DIGITS_OF_A_POSITION:
+        _refuse_a_day(text)
         return int(text)
     try:
         return moment(text)
     except typer.BadParameter as error:
         raise typer.BadParameter(f"{text!r} is no place in a log: write a position, or a time such as 2h") from error
+
+
+def _refuse_a_day(digits: str) -> None:
+    try:
+        day = date.fromisoformat(digits) if len(digits) == 8 else None
+    except ValueError:
+        return
+    if day is not None:
+        raise typer.BadParameter(
+            f"{digits} could be a position or a day: write {day} for the day, 0{digits} for the position"
+        )
 
 
 def moment(text: str) -> datetime:

@@ -1,15 +1,17 @@
 """Print what a command found: a table for a person, or JSON for a program, an object a line where it is a list."""
 
+import json
 import os
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
+from unicodedata import category
 
 import msgspec
 from rich.console import Console, Group
-from rich.json import JSON
+from rich.highlighter import JSONHighlighter
 from rich.table import Column, Table
 from rich.text import Text
 
@@ -18,6 +20,7 @@ from diptych.read.tend.status import ProjectionStatus
 from diptych.store.port import StoredEvent, StreamRow
 
 UNBOUND = 10_000
+_BREAKS = frozenset({"Zl", "Zp"})
 _COLOURS = {"running": "green", "catching up": "yellow", "rebuilding": "yellow", "paused": "yellow"}
 
 
@@ -53,7 +56,22 @@ def console() -> Console:
 
 def plain(*cells: Any) -> list[Text]:
     """Cells of a table that are shown as they are, whatever brackets they hold."""
-    return [Text(str(cell)) for cell in cells]
+    return [Text(shown(str(cell))) for cell in cells]
+
+
+def shown(text: str) -> str:
+    """
+    A text on a line of a terminal: what would steer that, break the line or turn its direction stands as an escape.
+
+    Whoever names a stream writes here, too: names may hold ESC sequences, line breaks and marks that nobody sees.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_escaped(char) if category(char)[0] == "C" or category(char) in _BREAKS else char for char in text)
+
+
+def _escaped(char: str) -> str:
+    return char.encode("unicode_escape").decode()
 
 
 def more(after: int | None) -> None:
@@ -73,7 +91,7 @@ def status_view(statuses: Sequence[ProjectionStatus]) -> Group:
         left = "" if each.seconds_left is None else _span(each.seconds_left)
         numbers = (f"{each.checkpoint:,}", f"{each.lag_events:,}", _span(each.lag_s), f"{each.rate:,.0f}", left)
         table.add_row(*plain(_named(each)), state, *plain(*numbers, _owner(each.owner)))
-    return Group(table, *(Text(f"{_named(each)} {wrong}") for each in statuses for wrong in _wrongs(each)))
+    return Group(table, *(Text(shown(f"{_named(each)} {wrong}")) for each in statuses for wrong in _wrongs(each)))
 
 
 def _named(status: ProjectionStatus) -> str:
@@ -156,7 +174,7 @@ def events_table(events: Sequence[StoredEvent]) -> Table:
     table.add_column("payload")
     for event in events:
         numbers = (f"{event.version:,}", f"{event.position:,}")
-        payload = Text(_on_one_line(event.payload), no_wrap=True, overflow="ellipsis")
+        payload = Text(shown(_on_one_line(event.payload)), no_wrap=True, overflow="ellipsis")
         table.add_row(*plain(*numbers, _at(event.recorded_at), _type(event)), payload)
     return table
 
@@ -176,13 +194,13 @@ def print_event(event: StoredEvent) -> None:
     )
     for name, value in (("payload", event.payload), ("metadata", event.metadata)):
         console().print(Text(name, style="bold"))
-        console().print(JSON(value.decode()))
+        console().print(JSONHighlighter()(_indented(value)), soft_wrap=True)
 
 
 def event_line(event: StoredEvent) -> str:
     """An event on a line; where a person reads it, cut off at the terminal's edge."""
     where = f"{event.position:>9} {_at(event.recorded_at)} {event.stream} {event.version} {_type(event)}"
-    line = Text(f"{where} {_on_one_line(event.payload)}")
+    line = Text(shown(f"{where} {_on_one_line(event.payload)}"))
     if sys.stdout.isatty():
         line.truncate(shutil.get_terminal_size().columns, overflow="ellipsis")
     return line.plain
@@ -194,13 +212,23 @@ def instant(microseconds: int) -> datetime:
 
 
 def _at(microseconds: int) -> str:
-    return instant(microseconds).replace(tzinfo=None).isoformat(" ", "milliseconds")
+    """A stored time, all of it: `--at`, `--since` and `--until` take it as it is shown."""
+    return instant(microseconds).replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
 def _type(event: StoredEvent) -> str:
     return event.type if event.schema_version == 1 else f"{event.type} v{event.schema_version}"
 
 
-def _on_one_line(json: bytes) -> str:
+def _indented(stored: bytes) -> str:
+    """JSON over several lines; what is none as it stands."""
+    try:
+        text = json.dumps(json.loads(stored), indent=2, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        text = stored.decode(errors="backslashreplace")
+    return "\n".join(map(shown, text.split("\n")))
+
+
+def _on_one_line(stored: bytes) -> str:
     """The same JSON: a line break in it is space between values."""
-    return json.decode().replace("\n", " ").replace("\r", " ")
+    return stored.decode().replace("\n", " ").replace("\r", " ")

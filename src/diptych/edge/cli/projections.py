@@ -11,13 +11,14 @@ from rich.table import Column, Table
 
 from diptych.edge.cli.moving import progress_bar
 from diptych.edge.cli.options import LOG_URL, READ_URL, App, Json, Log, Read, application, duration
-from diptych.edge.cli.printing import console, plain, print_facts, print_json, print_lines
+from diptych.edge.cli.printing import console, plain, print_facts, print_json, print_lines, shown
 from diptych.edge.cli.status import declared, looking
 from diptych.errors import BadDatabase, Unavailable
 from diptych.event import event_type
 from diptych.read.books.checkpoint import Generation
 from diptych.read.books.progress import Progress
 from diptych.read.projections.projection import AnyProjection, TableProjection, TwoRoundProjection
+from diptych.read.projections.reaction import Reaction
 from diptych.read.synchronizer import ReadModelSynchronizer
 from diptych.read.tend.acts import Act
 from diptych.read.tend.status import ProjectionStatus
@@ -47,7 +48,7 @@ def list_(app: App, log: Log = LOG_URL, read: Read = READ_URL, json: Json = Fals
     else:
         console().print(_listed(listed))
     if why_not is not None:
-        Console(stderr=True).print(f"no states are told: {why_not}", markup=False, soft_wrap=True)
+        Console(stderr=True).print(shown(f"no states are told: {why_not}"), markup=False, soft_wrap=True)
 
 
 @projections.command("pause")
@@ -203,7 +204,7 @@ def _done(name: str, what: str, *, json: bool) -> None:
     if json:
         print_json({"projection": name, "told": what})
     else:
-        console().print(f"{name} {what}", markup=False)
+        console().print(shown(f"{name} {what}"), markup=False)
 
 
 def _rebuilt(built: Generation, back: Generation | None, *, is_first: bool) -> str:
@@ -222,7 +223,7 @@ def _number(of: Generation) -> str:
 
 
 def _told(projection: AnyProjection) -> dict[str, Any]:
-    kind = "free-form"
+    kind = "reaction" if isinstance(projection, Reaction) else "free-form"
     if isinstance(projection, TableProjection | TwoRoundProjection):
         kind = "table" if isinstance(projection, TableProjection) else "two rounds"
     handles = [each if isinstance(each, str) else event_type(each).name for each in projection.handles()]

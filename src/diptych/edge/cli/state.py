@@ -57,6 +57,8 @@ def state(
     found = application(app)
     if diff is not None:
         before, after = (asyncio.run(_state(found, log, wanted, place(each))) for each in diff)
+        if before is None and after is None:
+            raise NotFound(projection or "stream", key or stream, f"is at neither place, {diff[0]} nor {diff[1]}")
         _print_changes(changes(before or {}, after or {}), diff, json=json)
         return
     now = asyncio.run(_state(found, log, wanted, None if at is None else place(at)))
@@ -92,7 +94,7 @@ async def _why_not(log: str, stream: str, at: str) -> str:
     """Why a stream that is there has no state as of a place."""
     async with open_store_backend(log) as store:
         first = (await store.read_stream(stream, limit=1))[0]
-    began = f"{instant(first.recorded_at):%Y-%m-%d %H:%M:%S} UTC"
+    began = f"{instant(first.recorded_at):%Y-%m-%d %H:%M:%S.%f} UTC"
     return f"has no events yet at {at}: it began at position {first.position}, {began}"
 
 
@@ -104,8 +106,17 @@ async def _row(app: Diptych, event_store: EventStore, wanted: Wanted, at: At | N
     key = wanted.key
     if key is None and wanted.stream is not None:
         _, key = await _thing(event_store, wanted.stream)
-    row = await live.get(key, at=at, stream_id=wanted.stream)
+    row = await live.get(_key(found, key), at=at, stream_id=wanted.stream)
     return None if row is None else _plain(_columns(found, row))
+
+
+def _key(projection: AnyProjection, written: str | None) -> Any:
+    """A key as its column has it: a number is written like any text. What it can't be stays text, and names no row."""
+    assert isinstance(projection, TableProjection | TwoRoundProjection)
+    try:
+        return msgspec.convert(written, projection.shape().key.kind, strict=False)
+    except msgspec.ValidationError:
+        return written
 
 
 async def _thing(event_store: EventStore, stream: str) -> tuple[str, str]:
