@@ -6,17 +6,22 @@ A line is an object; its field `is` says which of these. JSON that a store holds
 
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
 
 import msgspec
 from msgspec.structs import asdict
 
+from diptych.codec import EPOCH
 from diptych.errors import BadFile
 from diptych.store.port import LogIdentity, StoredCommand, StoredEvent
 
 FORMAT = 1
 LONGEST_HEAD = 64 * 1024
+LAST_POSITION = 2**63 - 2  # the next one is a number, too
+LAST_TIME = (datetime.max.replace(tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
 
 
 class LogLine(msgspec.Struct, frozen=True, tag_field="is", tag="log"):
@@ -123,14 +128,62 @@ _check_json = msgspec.json.Decoder(msgspec.Raw).decode
 
 
 def read_lines(file: Iterable[bytes], path: str | Path) -> Iterator[Line]:
-    """What a file says, line by line."""
+    """
+    What a file says, line by line; each is one that a log can hold.
+
+    Raises:
+        BadFile: A line is not, and which.
+    """
     for number, line in enumerate(file, 1):
         try:
-            yield _decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            read = _decode(line)
+            _check(read)
+            yield read
+        except (ValueError, OverflowError, RecursionError) as error:
             if number == 1:
                 raise BadFile(f"{path} is no export of a log: name a file that `diptych export` wrote") from error
             raise BadFile(f"line {number} of {path} is none of a log's: {error}") from error
+
+
+def _check(line: Line) -> None:
+    """Insist that a store can hold what a line says, and give it back; nothing later looks at it again."""
+    match line:
+        case LogLine():
+            _check_names(line.log_id)
+            _check_numbers(line.incarnation)
+            _check_numbers(line.through, least=0)
+        case EventLine():
+            _check_names(line.stream, line.category, line.type, line.id)
+            _check_numbers(line.position, line.version)
+            _check_numbers(line.schema_version, most=2**31 - 1)
+            _check_numbers(line.recorded_at, least=0, most=LAST_TIME)
+            _check_parts(line.as_text, line.payload, line.metadata)
+        case CommandLine():
+            _check_names(line.id, line.stream or "none")
+            _check_numbers(line.version, line.position, least=0)
+            _check_numbers(line.recorded_at, least=0, most=LAST_TIME)
+            _check_parts(line.as_text, line.result)
+
+
+def _check_names(*names: str) -> None:
+    for name in names:
+        if not name or "\0" in name:
+            raise ValueError(f"the name {name!r} is empty or holds NUL")
+
+
+def _check_numbers(*numbers: int, least: int = 1, most: int = LAST_POSITION) -> None:
+    for number in numbers:
+        if not least <= number <= most:
+            raise ValueError(f"the number {number} is not between {least} and {most}")
+
+
+def _check_parts(as_text: bool, *parts: msgspec.Raw) -> None:
+    """JSON was looked at where the line was read, but for its characters; what is kept as text, not at all."""
+    for part in parts:
+        str(_json(part, as_text), "utf-8")
+        if as_text:
+            with suppress(msgspec.DecodeError):
+                _check_json(_json(part, as_text))
 
 
 def encoded(line: Line) -> bytes:
@@ -154,7 +207,7 @@ def _raw(*parts: bytes) -> tuple[Any, ...]:
     """
     try:
         as_text = any(b"\n" in part or bytes(_check_json(part)) != part for part in parts)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         as_text = True
     return as_text, *(msgspec.Raw(_encode(part.decode()) if as_text else part) for part in parts)
 

@@ -13,10 +13,10 @@ The lines of the file are those of `log_file`.
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain, takewhile
+from itertools import chain, takewhile, zip_longest
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
@@ -253,7 +253,7 @@ class _Import:
                 case EventLine():
                     await self._take_events([line.stored() for line in batch if isinstance(line, EventLine)], there)
                 case CommandLine():
-                    await self._refuse_a_gap(self._position, there)
+                    await self._refuse_a_gap(self._position, there, ())
                     await self._take_commands([line.stored() for line in batch if isinstance(line, CommandLine)])
                 case EndLine(events, commands) if (events, commands) == (self._events, self._commands):
                     return await self._end(there)
@@ -280,9 +280,9 @@ class _Import:
         if known:
             page = await self._store.read(self._position, limit=len(known))
             if list(page.events) != known:
-                raise self._differs()
+                raise await self._differs(events)
         if new := events[len(known) :]:
-            await self._refuse_a_gap(known[-1].position if known else self._position, there)
+            await self._refuse_a_gap(known[-1].position if known else self._position, there, events)
             if self._store.identity.incarnation != UNFINISHED:
                 await self._store.become(LogIdentity(self._head.log_id, UNFINISHED))
             await self._store.put(new)
@@ -294,20 +294,24 @@ class _Import:
         self._commands += len(commands)
 
     async def _end(self, there: int) -> Transferred:
-        await self._refuse_a_gap(self._position, there)
+        await self._refuse_a_gap(self._position, there, ())
         if self._store.identity != self._head.identity:
             await self._store.become(self._head.identity)
         return Transferred(self._head.identity, self._position, self._events, self._commands)
 
-    async def _refuse_a_gap(self, checked: int, there: int) -> None:
+    async def _refuse_a_gap(self, checked: int, there: int, events: Sequence[StoredEvent]) -> None:
         """What was there before must end where the file was compared with it."""
         if checked < there:
-            raise self._differs()
+            raise await self._differs(events)
 
-    def _differs(self) -> BadDatabase:
+    async def _differs(self, events: Sequence[StoredEvent]) -> BadDatabase:
+        """The store, which has something else than these events behind what was taken."""
+        held = (await self._store.read(self._position, limit=len(events) + 1)).events
+        unequal = next(pair for pair in zip_longest(held, events) if pair[0] != pair[1])
+        first = min(event.position for event in unequal if event is not None)
         return BadDatabase(
-            f"the store does not hold the beginning of the log in {self._path}, they differ behind position "
-            f"{self._position}: import into an empty one"
+            f"the store does not hold the beginning of the log in {self._path}, they differ from position "
+            f"{first} on: import into an empty one"
         )
 
 
