@@ -12,7 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated
 
-from annotated_types import Ge, Le, MinLen
+from annotated_types import Ge, Le, MaxLen, MinLen
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from diptych import Amount
@@ -47,7 +47,7 @@ def _has_a_url(order_id: str) -> str:
 
 
 Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]  # no database holds NUL
-Id = Annotated[Text, MinLen(1)]
+Id = Annotated[Text, MinLen(1), MaxLen(200)]  # what names something has its place in an index
 OrderId = Annotated[Id, AfterValidator(_has_a_url)]
 Day = Annotated[date, BeforeValidator(_iso_day)]
 Quantity = Annotated[int, Ge(1), Le(1_000_000_000), BeforeValidator(_whole)]

@@ -127,7 +127,7 @@ class EventStore:
 
         Raises:
             WrongVersion: The stream is not where it was expected.
-            NotStorable: A value that the log can't give back unchanged.
+            NotStorable: A value that the log can't give back unchanged, or a name of more than 2,000 bytes.
             Unavailable: Not now; `OutcomeUnknown` where it may have happened all the same.
         """
         return await self.append([ToStream(stream_id, stream_type, events, expected_version)], append_id=append_id)

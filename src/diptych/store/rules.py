@@ -6,7 +6,8 @@ Nothing here reads or writes; a backend brings what it has found and is told.
 
 from collections.abc import Mapping, Sequence
 
-from diptych.errors import CommandIdReused, Misuse, WrongCategory, WrongVersion
+from diptych.errors import CommandIdReused, Misuse, NotStorable, WrongCategory, WrongVersion
+from diptych.store.names import LONGEST_NAME, bytes_beyond
 from diptych.store.port import (
     ANY,
     EXISTS,
@@ -29,6 +30,7 @@ def check_append(append: Append) -> None:
     Raises:
         Misuse: Nothing to commit, an empty or repeated stream, an empty name, an expected version that none can
             be, or an id that is not the append's own.
+        NotStorable: A name that is longer than the index of some backend takes.
     """
     if append.command is None and not append.streams:
         raise Misuse("an append holds events, a command record, or both: this one holds nothing")
@@ -40,6 +42,7 @@ def check_append(append: Append) -> None:
     own_id = append.command.id if append.command else append.streams[0].events[0].id
     if append.id != own_id:
         raise Misuse(f"append {append.id!r} must carry the id of its command or of its first event: {own_id!r}")
+    _check_length("the id of an append", append.id)
 
 
 def check_stream(wanted: StreamAppend, *, version: int, category: str | None) -> None:
@@ -131,10 +134,20 @@ def _check_names(wanted: StreamAppend) -> None:
     if not wanted.events:
         raise Misuse(f"an append names stream {wanted.stream!r} without events: leave the stream out")
     are_named = wanted.stream and wanted.category
+    _check_length("the stream id", wanted.stream)
+    _check_length("the stream type", wanted.category)
     for event in wanted.events:
         are_named = are_named and event.type and event.id
+        _check_length("the type of an event", event.type)
+        _check_length("the id of an event", event.id)
     if not are_named:
         raise Misuse(f"an append to stream {wanted.stream!r} has an empty name: stream, category, type and id are text")
+
+
+def _check_length(what: str, name: str) -> None:
+    if size := bytes_beyond(name, LONGEST_NAME):
+        why = f"{size:,} bytes, and at most {LONGEST_NAME:,} fit into an index everywhere"
+        raise NotStorable(what=what, path="$", why=why)
 
 
 def _met(expected: Expected, version: int) -> bool:

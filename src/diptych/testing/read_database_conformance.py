@@ -14,6 +14,7 @@ from diptych.testing.conformance.changing import Changing
 from diptych.testing.conformance.ending import Ending
 from diptych.testing.conformance.feeding import Feeding
 from diptych.testing.conformance.following import Catching, Failing, Following
+from diptych.testing.conformance.lengthy import Lengthy
 from diptych.testing.conformance.looking import Looking
 from diptych.testing.conformance.migrating import Migrating
 from diptych.testing.conformance.overtaking import Overtaking
@@ -44,6 +45,7 @@ class ReadDatabaseConformance(
     Paging,
     Searching,
     Walking,
+    Lengthy,
     Looking,
     Following,
     Failing,

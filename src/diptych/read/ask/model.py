@@ -237,8 +237,10 @@ class ReadModel(Generic[Row]):
 
     def _place(self, question: Question, values: Sequence[Any]) -> tuple[Any, ...]:
         """A row's place in the order."""
-        names = (*self._source.shape.names, POSITION)
-        return tuple(values[names.index(sort.column)] for sort in question.order.sorts)
+        shape = self._source.shape
+        found = dict(zip((*shape.names, POSITION), values, strict=True))
+        names = [sort.column for sort in question.order.sorts]
+        return tuple(shape.column(name).place(found[name]) if name in shape.cut else found[name] for name in names)
 
     def _after(self, cursor: str, digest: str, question: Question) -> tuple[Any, ...]:
         """The place that a cursor names, in the types of the columns."""

@@ -16,7 +16,7 @@ from diptych.read.ask.filters import Condition
 from diptych.read.ask.order import Order, Sort
 from diptych.read.ask.ranking import WEIGHED
 from diptych.read.projections.search import Asked, fts5, tsquery
-from diptych.read.projections.shape import POSITION, ROW, WORDS, Shape
+from diptych.read.projections.shape import BEGINNING, POSITION, ROW, WORDS, Shape
 from diptych.read.projections.statements import Processor, bind_of, result_of
 
 
@@ -67,6 +67,8 @@ class Columns:
         self.search: str = quote(f"{table.name}_search")
         names = (*shape.names, POSITION)
         self.names: dict[str, str] = {name: quote(name) for name in names}
+        self.sorted: dict[str, str] = {**self.names, **{name: self._beginning(name) for name in shape.cut}}
+        """What stands in the index of each."""
         self.binds: dict[str, Processor] = {name: bind_of(table.c[name], dialect) for name in names}
         self._results: list[Processor] = [result_of(table.c[name], dialect) for name in names]
         self.read: str = ", ".join(self.names.values())
@@ -152,7 +154,7 @@ class Columns:
         One condition for all of them would be right too, and no planner knows how to use an index for it.
         """
         first, *others = sorts
-        column = self.names[first.column]
+        column = self.sorted[first.column]
         some = (Sort(first.column, first.descending), *others)  # where no null is
         if after is None:
             nulls = first.optional and not counted
@@ -182,7 +184,7 @@ class Columns:
 
     def _order(self, sorts: Sequence[Sort]) -> str:
         return ", ".join(
-            f"{self.names[sort.column]} {'DESC' if sort.descending else 'ASC'}{' NULLS LAST' * sort.optional}"
+            f"{self.sorted[sort.column]} {'DESC' if sort.descending else 'ASC'}{' NULLS LAST' * sort.optional}"
             for sort in sorts
         )
 
@@ -193,11 +195,23 @@ class Columns:
         return found
 
     def _condition(self, statement: Statement, condition: Condition) -> str:
-        name, values = self.names[condition.column], condition.values
+        """Whether a value is as it must be: by the index, and by itself where the index holds too little of it."""
+        if condition.column not in self.shape.cut:
+            return self._compared(statement, self.names[condition.column], condition)
+        by_index = self._compared(statement, self.sorted[condition.column], _cut(condition))
+        if _is_short(condition):
+            return by_index
+        return f"{by_index} AND {self._compared(statement, self.names[condition.column], condition)}"
+
+    def _compared(self, statement: Statement, name: str, condition: Condition) -> str:
+        values = condition.values
         if condition.operator == "IN":
             wanted = [statement.value(condition.column, value) for value in _padded(values)]
             return f"{name} IN ({', '.join(wanted)})" if wanted else "FALSE"
         return f"{name} {condition.operator} {statement.value(condition.column, values[0])}"
+
+    def _beginning(self, name: str) -> str:
+        return f"substr({self.names[name]}, 1, {BEGINNING})"
 
     def _found(self, statement: Statement, search: Asked) -> str:
         """Whether a row has what a search asks for."""
@@ -208,6 +222,18 @@ class Columns:
         if self.is_sqlite:
             return f"{ROW} IN (SELECT rowid FROM {self.search} WHERE {self.search} MATCH {asked})"
         return f"{WORDS} @@ CAST({asked}::text AS tsquery)"
+
+
+def _cut(condition: Condition) -> Condition:
+    """What beginnings must be where a condition holds; enough for it where its values are shorter than those."""
+    if _is_short(condition):
+        return condition
+    operator = {"<": "<=", ">": ">="}.get(condition.operator, condition.operator)
+    return Condition(condition.column, operator, tuple(value[:BEGINNING] for value in condition.values))
+
+
+def _is_short(condition: Condition) -> bool:
+    return all(len(value) < BEGINNING for value in condition.values)
 
 
 def _padded(values: Sequence[Any]) -> Sequence[Any]:

@@ -20,6 +20,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from diptych.codec import EPOCH, INT64, check, check_text
 from diptych.json_schema import schema_of
+from diptych.store.names import bytes_beyond
 
 T = TypeVar("T")
 _MICROSECOND = timedelta(microseconds=1)
@@ -51,10 +52,19 @@ Searched: TypeAlias = Annotated[T, Mark.SEARCHED]
 
 
 class PlainText(TypeDecorator[str]):
-    """Text that sorts by code point, whatever the server's locale; NUL and lone surrogates are refused."""
+    """
+    Text that sorts by code point, whatever the server's locale; NUL and lone surrogates are refused.
+
+    Args:
+        longest: In bytes of UTF-8; None for any.
+    """
 
     impl: type[TypeEngine[Any]] | TypeEngine[Any] = Text
     cache_ok: bool | None = True
+
+    def __init__(self, longest: int | None = None) -> None:
+        super().__init__()
+        self.longest = longest
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """The C collation where there are others."""
@@ -64,6 +74,8 @@ class PlainText(TypeDecorator[str]):
         """The stored form."""
         if value is not None:
             check_text(value)
+            if self.longest is not None and (size := bytes_beyond(value, self.longest)):
+                raise ValueError(f"a text of {size:,} bytes: at most {self.longest:,} fit into an index everywhere")
         return value
 
 

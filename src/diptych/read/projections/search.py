@@ -8,10 +8,11 @@ user types never reaches the query language: only words of that form do.
 
 import re
 import unicodedata
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain, repeat
+from itertools import accumulate, chain, repeat
 from operator import add
 from typing import NamedTuple
 
@@ -20,6 +21,8 @@ from diptych.errors import InvalidQuery
 MAX_TERMS, MAX_WORDS = 32, 64  # what a search may ask for, each term once, and the words of all of them
 MAX_WORD = 255  # a longer one is known by its beginning
 LAST_PLACE = 16_383  # as far as PostgreSQL counts
+HELD, BESIDE_A_WORD = 1_000_000, 6  # bytes of a row's words: PostgreSQL takes 1,048,575, and these beside each
+SURELY_HELD = HELD // (4 * MAX_WORD + BESIDE_A_WORD)
 BETWEEN_TEXTS = "\N{SYMBOL FOR UNIT SEPARATOR}"  # a word to the databases, and none that anybody can ask for
 
 _WORD = re.compile(r"[^\W_]+")
@@ -103,7 +106,13 @@ def words_of(texts: Sequence[str]) -> list[str]:
     found = words(texts[0]) if texts else []
     for text in texts[1:]:
         found += [BETWEEN_TEXTS, *words(text)]
-    return found
+    return found if len(found) <= SURELY_HELD else _held(found)
+
+
+def _held(found: list[str]) -> list[str]:
+    """So many of the words as every database can hold of one row."""
+    sizes = list(accumulate(len(word.encode()) + BESIDE_A_WORD for word in found))
+    return found[: bisect_right(sizes, HELD)]
 
 
 def folded(text: str) -> str:

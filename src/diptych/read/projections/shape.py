@@ -29,6 +29,7 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
+    func,
 )
 from sqlalchemy import Enum as Enumerated
 from sqlalchemy.dialects import sqlite
@@ -51,10 +52,12 @@ from diptych.read.projections.columns import (
     UtcTime,
     in_words,
 )
+from diptych.store.names import LONGEST_NAME
 
 POSITION = "_position"
 WORDS = "_words"
 ROW = "_row"
+BEGINNING = 500  # characters of an indexed text that stand in its index: PostgreSQL takes no more than 2,704 bytes
 
 _PLAIN: dict[Any, Callable[[], TypeEngine[Any]]] = {
     str: PlainText,
@@ -94,6 +97,15 @@ class ColumnShape:
         if type(value) is int and value not in INT64:
             raise ValueError(f"{value} is beyond 64 bits")
         return value
+
+    @cached_property
+    def is_cut(self) -> bool:
+        """Whether its index holds beginnings only, as texts may be longer than an index takes."""
+        return isinstance(self.type, PlainText) and Mark.INDEXED in self.marks and Mark.KEY not in self.marks
+
+    def place(self, value: Any) -> Any:
+        """What of a value says where the row stands in an order by this column."""
+        return value[:BEGINNING] if self.is_cut and value is not None else value
 
     def told(self) -> str:
         """What it keeps and what it is for, in words."""
@@ -172,6 +184,11 @@ class Shape:
         return tuple(column.name for column in self.columns if column.marks & {Mark.KEY, Mark.INDEXED})
 
     @cached_property
+    def cut(self) -> frozenset[str]:
+        """The columns whose index holds beginnings only."""
+        return frozenset(column.name for column in self.columns if column.is_cut)
+
+    @cached_property
     def may_change_in_place(self) -> bool:
         """Whether a row that is the same object as before may say something else: a dict, or one that holds a list."""
         return self.row_type is dict or any(isinstance(column.type, AsJson) for column in self.columns)
@@ -198,10 +215,13 @@ class Shape:
 
     def indexes(self, table: Table) -> list[Index]:
         """The secondary indexes of a physical table: one for each indexed column, and one for the newest first."""
-        indexed = [column.name for column in self.columns if Mark.INDEXED in column.marks]
-        return [Index(f"{table.name}_by_{name}", table.c[name], table.c[POSITION]) for name in indexed] + [
-            Index(f"{table.name}_newest", table.c[POSITION])
-        ]
+        found = [Index(f"{table.name}_newest", table.c[POSITION])]
+        for column in self.columns:
+            if Mark.INDEXED in column.marks:
+                own = table.c[column.name]
+                sorted_by = func.substr(own, 1, BEGINNING) if column.is_cut else own
+                found.append(Index(f"{table.name}_by_{column.name}", sorted_by, table.c[POSITION]))
+        return found
 
     def value(self, row: Any, name: str) -> Any:
         """A column's value in a row."""
@@ -255,7 +275,7 @@ def _column(row_type: Any, name: str, hint: Any) -> ColumnShape:
         raise BadProjection(f"{where} is searched and no text: only str columns have words")
     if Mark.KEY in marks and optional:
         raise BadProjection(f"{where} is the key and optional: a row always has its key")
-    type = _type(where, kind, scale)
+    type = PlainText(LONGEST_NAME) if kind is str and Mark.KEY in marks else _type(where, kind, scale)
     if isinstance(type, AsJson) and marks:
         raise BadProjection(
             f"{where} can't be a key or indexed: {kind} is kept as JSON, which has no order that a database knows"
@@ -308,7 +328,7 @@ def _declared(column: Column[Any]) -> ColumnShape:
     elif isinstance(kind, Date):
         kind = Day()
     elif isinstance(kind, String) and not isinstance(kind, Enumerated):
-        kind = PlainText()
+        kind = PlainText(LONGEST_NAME if column.primary_key else None)
     roles = {Mark.KEY: column.primary_key, Mark.INDEXED: column.index, Mark.SEARCHED: column.info.get("searched")}
     marks = frozenset(mark for mark, wanted in roles.items() if wanted)
     return ColumnShape(column.name, kind.python_type, bool(column.nullable), marks, kind)

@@ -5,7 +5,7 @@ from operator import attrgetter
 
 import pytest
 
-from diptych.errors import Misuse, WrongCategory, WrongVersion
+from diptych.errors import Misuse, NotStorable, WrongCategory, WrongVersion
 from diptych.store.port import ANY, EXISTS, NO_STREAM, Append, Expected, NewEvent, Store, StreamAppend, StreamEnd
 from diptych.testing.conformance.case import StoreCase, an_append, event, everything, to
 
@@ -183,6 +183,19 @@ class SeveralStreams(StoreCase):
     async def test_a_stream_without_events_is_left_out(self, store: Store) -> None:
         with pytest.raises(Misuse, match="without events"):
             await store.append(Append("1", [StreamAppend("Order-1", "Order", ANY, [])]))
+
+    async def test_a_name_is_no_longer_than_every_index_takes(self, store: Store) -> None:
+        longest = "".join(chr(0x10000 + number * 997) for number in range(500))
+        await store.append(Append(longest, [StreamAppend(longest, longest, ANY, [event(id=longest)])]))
+
+        for refused in (
+            an_append(to(f"{longest}s")),
+            Append("1", [StreamAppend("Order-1", f"{longest}s", ANY, [event(id="1")])]),
+            Append(f"{longest}s", [to("Order-1", event(id=f"{longest}s"))]),
+        ):
+            with pytest.raises(NotStorable, match="2,001 bytes"):
+                await store.append(refused)
+        assert [event.stream for event in await everything(store)] == [longest]
 
     async def test_an_append_holds_something(self, store: Store) -> None:
         with pytest.raises(Misuse, match="holds nothing"):
