@@ -44,6 +44,15 @@ MUTANTS = [
         "never_switched_back_to",
     ),
     Mutant(
+        "only who still owns what was built switches to it",
+        "P8",
+        f"{READ}/tend/switch.py",
+        "await checkpoint.keep(connection, held)",
+        "pass",
+        READ_DATABASES,
+        "undoes_no_way_back",
+    ),
+    Mutant(
         "what isn't served says nothing to those who wait",
         "P7",
         f"{READ}/follow/follower.py",
