@@ -1,5 +1,6 @@
 """Projections of one process share what they read of the log."""
 
+import asyncio
 from collections.abc import Collection
 from typing import Any
 
@@ -25,6 +26,8 @@ class Feeding(ReadDatabaseCase):
         await System(event_store, read_db, Accounts).append(
             *(event for n in accounts for event in (Opened(account=n, owner="ann"), Paid(account=n, amount=1), Other()))
         )
+        # A page is read again where a connection is made meanwhile: have them all made before.
+        await asyncio.gather(*(event_store.page(0, limit=10) for _ in range(20)))
         read, decoded = counted(event_store, monkeypatch)
         system = System(event_store, read_db, Accounts, Owners, Journal)
 
