@@ -61,16 +61,6 @@ class Crowd:
     def __init__(self, what: str, limit: int) -> None:
         self._what, self._limit, self._there = what, limit, 0
 
-    def insist_on_room(self) -> None:
-        """
-        Insist that one more may join.
-
-        Raises:
-            Overloaded: There are as many as may be.
-        """
-        if self._there >= self._limit:
-            raise Overloaded(self._what, self._limit)
-
     @contextmanager
     def joined(self) -> Iterator[None]:
         """
@@ -79,7 +69,8 @@ class Crowd:
         Raises:
             Overloaded: There are as many as may be.
         """
-        self.insist_on_room()
+        if self._there >= self._limit:
+            raise Overloaded(self._what, self._limit)
         self._there += 1
         try:
             yield
