@@ -1,7 +1,9 @@
 """The collector rests while batches are worked through, and never for good."""
 
+import asyncio
 import gc
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 
 import pytest
 
@@ -53,13 +55,33 @@ def test_it_goes_on_behind_a_batch_that_fails() -> None:
 
 async def test_it_has_its_turn_where_one_batch_waits_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batch, "LONGEST_S", 0.02)
+    await a_batch_that_waits()
+    await a_batch_that_waits()
 
+
+def test_it_has_its_turn_though_the_loop_that_began_the_pause_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    asyncio.run(a_short_batch())
+
+    monkeypatch.setattr(batch, "LONGEST_S", 0.02)
+    first = collector_paused()
+    asyncio.run(entered(first))
+    asyncio.run(a_batch_that_waits())
+    first.__exit__(None, None, None)
+
+
+async def a_short_batch() -> None:
+    with collector_paused():
+        assert not gc.isenabled()
+
+
+async def entered(pause: AbstractContextManager[None]) -> None:
+    pause.__enter__()
+
+
+async def a_batch_that_waits() -> None:
     async def is_on() -> bool:
         return gc.isenabled()
 
-    with collector_paused():
-        assert not gc.isenabled()
-        await until(is_on)
     with collector_paused():
         assert not gc.isenabled()
         await until(is_on)

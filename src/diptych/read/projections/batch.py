@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from threading import Lock
 from time import monotonic
+from weakref import WeakSet
 
 LONGEST_S = 5.0
 
@@ -25,7 +26,7 @@ class _Pause:
         self._lock = Lock()
         self._inside = 0
         self._since: float | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._looks: WeakSet[asyncio.AbstractEventLoop] = WeakSet()
 
     def enter(self) -> None:
         with self._lock:
@@ -33,6 +34,7 @@ class _Pause:
             if gc.isenabled():
                 gc.disable()
                 self._since = monotonic()
+            if self._since is not None:
                 self._look_in(LONGEST_S)
 
     def leave(self) -> None:
@@ -43,14 +45,17 @@ class _Pause:
                 gc.enable()
 
     def _look_in(self, seconds: float) -> None:
+        """Have the loop of whoever is inside look: another loop may end, with its timers, at any time."""
         with suppress(RuntimeError):  # without a loop nothing waits
             loop = asyncio.get_running_loop()
-            if self._timer is None or self._timer.when() <= loop.time():
-                self._timer = loop.call_later(seconds, self._look)
+            if loop not in self._looks:
+                loop.call_later(seconds, self._look)
+                self._looks.add(loop)
 
     def _look(self) -> None:
         """End a pause that is too long, whoever is inside."""
         with self._lock:
+            self._looks.discard(asyncio.get_running_loop())
             if self._since is None:
                 return
             if (left_s := self._since + LONGEST_S - monotonic()) > 0:
