@@ -20,6 +20,7 @@ from diptych.read.db.sqlite import APPLICATION_ID as READ_FILE
 from diptych.read.follow.place import REPAIR, why_no_place
 from diptych.read.projections.projection import AnyProjection
 from diptych.read.synchronizer import ReadModelSynchronizer
+from diptych.read.tend.retire import left_behind
 from diptych.read.tend.status import ProjectionStatus
 from diptych.store import examine
 from diptych.store.finding import Finding, Kind, Severity, ok, problem, warning
@@ -96,6 +97,8 @@ async def _together(log: str, read: str, projections: Sequence[AnyProjection]) -
                 yield finding
             for status in await ReadModelSynchronizer(event_store, read_db, projections).status():
                 yield _of_projection(status)
+            for code in await left_behind(read_db, projections) if projections else ():
+                yield _of_version(*code.rsplit(" ", 1))
     except DiptychError as error:
         yield _of_error("log", error)
 
@@ -132,6 +135,11 @@ def _of_projection(status: ProjectionStatus) -> Finding:
         cure = "diptych status tells more: see what holds it up, or retry or skip what is parked"
         return warning("projection", status.note or name, cure)
     return ok("projection", f"{name} is {status.state}, {where}, kept in step by {status.owner or 'nobody'}")
+
+
+def _of_version(name: str, version: str) -> Finding:
+    what = f"version {version} of {name} is kept, and neither this code nor a worker that lives runs it"
+    return warning("projection", what, f"when nobody goes back to it: {_ORDER} drop {name} --version {version}")
 
 
 def _events(projections: Sequence[AnyProjection]) -> list[type]:

@@ -16,7 +16,7 @@ from tests.serving import environment
 from typer.testing import CliRunner
 
 from diptych.edge.cli.commands import cli
-from diptych.errors import NoProjection, NotFound, NotKept, NotStopped, RebuildRefused
+from diptych.errors import Misuse, NoProjection, NotFound, NotKept, NotStopped, RebuildRefused
 from diptych.log import open_store
 
 SHOP = ["--app", "tests.cli.shop:app"]
@@ -188,6 +188,29 @@ def test_all_that_is_parked_is_tried_again_and_recorded_with_its_whole_keys(
     nothing = refused("projections", "retry", "stock", "--all", *SHOP, *urls)
     assert isinstance(nothing, NotFound)
     assert str(nothing) == "projection 'stock' has nothing parked: see its status"
+
+
+def test_a_version_that_no_code_runs_any_more_is_named_and_dropped(
+    urls: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told("init", *SHOP, *urls)
+    with worker(urls):
+        reaches(urls, count(urls, 1), "stock", "tally")
+    drop = ("projections", "drop", "stock", "--version", "1", *SHOP, *urls)
+    assert isinstance(refused(*drop), Misuse)
+    assert "is kept, and neither" not in told("doctor", *SHOP, *urls)
+
+    monkeypatch.setattr(shop.Stock, "version", 2)
+    (left,) = [each for each in lines("doctor", *SHOP, *urls) if "is kept" in each["what"]]
+    assert left["what"].startswith("version 1 of stock is kept, and neither this code nor a worker")
+    assert "diptych projections drop stock --version 1" in left["cure"]
+
+    (done,) = lines(*drop)
+    assert done["projection"] == "stock"
+    with sqlite(urls[3]) as read:
+        tables = [name for (name,) in read.execute("SELECT name FROM sqlite_schema WHERE name LIKE 'stock_%'")]
+    assert tables == []
+    assert isinstance(refused(*drop), NotFound)
 
 
 def test_a_projection_is_paused_and_goes_on(urls: list[str]) -> None:

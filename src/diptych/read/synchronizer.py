@@ -29,6 +29,7 @@ from diptych.read.tend import acts
 from diptych.read.tend.acts import Act, Skipped, Target, somebody
 from diptych.read.tend.lateness import Lateness
 from diptych.read.tend.rebuild import Check, cancel, rebuild
+from diptych.read.tend.retire import drop_version
 from diptych.read.tend.status import ProjectionStatus, head_of, not_built, statuses, unprepared
 from diptych.read.tend.switch import BACK_S, KEEP_S, switch_back, way_back
 from diptych.read.tend.verify import FIRST, Verification, verify
@@ -198,6 +199,19 @@ class ReadModelSynchronizer:
             NoProjection: There is none of that name here.
         """
         return await cancel(self._read_db, self._find(name))
+
+    async def drop_version(self, name: str, version: int, *, by: str | None = None) -> None:
+        """
+        Remove what is kept of a version of a projection that no code runs any more; the code here may know neither.
+
+        Raises:
+            Misuse: It is the version that this code runs.
+            NotFound: Nothing is kept of it.
+            Unavailable: A worker lives that runs it, or the read database has been read for long.
+        """
+        if name in self._projections and self._projections[name].version == version:
+            raise Misuse(f"version {version} of projection {name!r} is what this code runs: drop one that no code runs")
+        await drop_version(self._read_db, Target(name, version, by or somebody()))
 
     async def verify(self, name: str, *, first: int = FIRST) -> Verification:
         """

@@ -22,6 +22,7 @@ from diptych.testing.conformance.owning import Owning, Pointing
 from diptych.testing.conformance.reacting import Reacting
 from diptych.testing.conformance.rebuilding import Rebuilding
 from diptych.testing.conformance.repairing import Parking, Repairing
+from diptych.testing.conformance.retiring import Retiring
 from diptych.testing.conformance.rows import Rows
 from diptych.testing.conformance.sharing import Sharing
 from diptych.testing.conformance.splitting import Splitting
@@ -58,6 +59,7 @@ class ReadDatabaseConformance(
     Ending,
     Switching,
     Splitting,
+    Retiring,
     Reacting,
     Verifying,
     Changing,

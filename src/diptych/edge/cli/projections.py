@@ -167,6 +167,21 @@ def switch_back(name: Name, app: App, log: Log = LOG_URL, read: Read = READ_URL,
     _done(name, f"is served as before the last switch, from {_number(back)}", json=json)
 
 
+@projections.command("drop")
+def drop(
+    name: Name,
+    app: App,
+    version: Annotated[int, typer.Option(help="The version whose tables and checkpoint go.")],
+    log: Log = LOG_URL,
+    read: Read = READ_URL,
+    *,
+    json: Json = False,
+) -> None:
+    """Remove a version of a projection that no code runs any more."""
+    _ordered(app, log, read, lambda synchronizer: synchronizer.drop_version(name, version))
+    _done(name, f"has no version {version} any more", json=json)
+
+
 @projections.command("verify")
 def verify(
     name: Name,

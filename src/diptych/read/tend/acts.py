@@ -25,7 +25,7 @@ from diptych.read.books.parked import Parked
 from diptych.read.db.database import ReadDatabase
 
 MOST = 100
-_DONE = {"pause": "paused", "resume": "resumed", "retry": "retried", "skip": "skipped"}
+_DONE = {"pause": "paused", "resume": "resumed", "retry": "retried", "skip": "skipped", "drop": "dropped"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +79,14 @@ async def pause(read_db: ReadDatabase, target: Target) -> None:
     """Have nothing applied until it is resumed; batches under way are finished."""
     async with read_db.begin() as connection:
         await _set_paused(connection, target, paused=1)
-        await _record(connection, target, "pause")
+        await record(connection, target, "pause")
 
 
 async def resume(read_db: ReadDatabase, target: Target) -> None:
     """Let a paused projection go on."""
     async with read_db.begin() as connection:
         await _set_paused(connection, target, paused=0)
-        await _record(connection, target, "resume")
+        await record(connection, target, "resume")
 
 
 async def retry(read_db: ReadDatabase, target: Target) -> None:
@@ -99,7 +99,7 @@ async def retry(read_db: ReadDatabase, target: Target) -> None:
     async with read_db.begin() as connection:
         for found in await _stopped(connection, target):
             await sql.change(connection, "checkpoint_mend", found.parameters())
-            await _record(connection, target, "retry", position=found.error_position)
+            await record(connection, target, "retry", position=found.error_position)
 
 
 async def skip(read_db: ReadDatabase, target: Target, reason: str) -> tuple[Skipped, ...]:
@@ -118,7 +118,7 @@ async def skip(read_db: ReadDatabase, target: Target, reason: str) -> tuple[Skip
             raise NotStopped(target.projection)
         for each, position in found:
             await sql.change(connection, "checkpoint_skip", each.parameters(position=position))
-            await _record(connection, target, "skip", position=position, reason=reason)
+            await record(connection, target, "skip", position=position, reason=reason)
     return tuple(Skipped(position, each.error_type) for each, position in found)
 
 
@@ -166,7 +166,7 @@ async def skip_key(read_db: ReadDatabase, target: Target, key: str, reason: str)
         for held, first in queues:
             await parked.remove(connection, held, [first.position])
             await parked.want(connection, held, key)
-            await _record(connection, target, "skip", key=key, position=first.position, reason=reason)
+            await record(connection, target, "skip", key=key, position=first.position, reason=reason)
     return tuple(Skipped(first.position, first.type) for _, first in queues)
 
 
@@ -242,10 +242,10 @@ async def _queues(
 async def _want(connection: AsyncConnection, target: Target, queues: Sequence[tuple[Checkpoint, Parked]]) -> None:
     for held, first in queues:
         await parked.want(connection, held, first.key)
-        await _record(connection, target, "retry", key=first.key, position=first.position)
+        await record(connection, target, "retry", key=first.key, position=first.position)
 
 
-async def _record(
+async def record(
     connection: AsyncConnection,
     target: Target,
     act: str,
@@ -254,5 +254,6 @@ async def _record(
     position: int | None = None,
     reason: str | None = None,
 ) -> None:
+    """Note an act, in the transaction that it is done in."""
     named = {"projection": target.projection, "version": target.version, "by": target.by}
     await sql.change(connection, "act_add", {**named, "act": act, "key": key, "position": position, "reason": reason})
