@@ -64,7 +64,7 @@ MUTANTS = [
         "a skip is recorded",
         "P9",
         f"{READ}/tend/acts.py",
-        'await _record(connection, target, "skip", position=position, reason=reason)',
+        'await record(connection, target, "skip", position=position, reason=reason)',
         "",
         READ_DATABASES,
         "stopped_is_retried and not Postgres",

@@ -10,6 +10,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from textwrap import shorten
+from typing import TypeVar
 
 from diptych.errors import EventFailed, LogRewound, Unavailable, Unreadable
 from diptych.log import EventStore
@@ -32,6 +33,7 @@ TOLD = 500
 _logger = logging.getLogger("diptych.projection")
 
 Moved = Callable[[int], Awaitable[None]]
+T = TypeVar("T")
 
 
 class Build:
@@ -160,6 +162,16 @@ class Build:
             except Paused:
                 await asyncio.sleep(PAUSED_S)
 
+    async def outlast(self, act: Callable[[], Awaitable[T]]) -> T:
+        """What comes of an act that may be tried again; while a database is away, wait."""
+        tries = 0
+        while True:
+            try:
+                return await act()
+            except Unavailable as error:
+                await self._wait_for_a_database(error, tries)
+                tries += 1
+
     @asynccontextmanager
     async def kept_alive(self) -> AsyncIterator[None]:
         """
@@ -183,7 +195,7 @@ class Build:
         finally:
             ended.set()
             await asyncio.wait([keeping])
-        await self._keep()
+        await self.outlast(self._keep)
 
     def _telling(self, moved: Moved | None) -> Moved:
         """What a partition tells where it is, to have told how far all of them are."""

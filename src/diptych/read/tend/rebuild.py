@@ -22,7 +22,7 @@ from diptych.read.follow.feed import Feed
 from diptych.read.follow.generations import check_columns, drop, shadow_of, taken_up
 from diptych.read.projections.projection import AnyProjection
 from diptych.read.tend.build import Build
-from diptych.read.tend.switch import AGAIN_S, KEEP_S, switch
+from diptych.read.tend.switch import AGAIN_S, KEEP_S, changed, switch
 from diptych.read.tend.verify import compare_with_served, served_to_compare
 
 _logger = logging.getLogger("diptych.projection")
@@ -71,17 +71,21 @@ async def rebuild(
     if not await build.claim(new_owner()):
         raise _other_worker(projection.name)
     meter = Meter(event_store, new, progress)
+
+    async def switched() -> bool:
+        return await switch(event_store, read_db, old, new, keep_s=keep_s, owned=build.owned)
+
     try:
         async with build.kept_alive():
             await _build(event_store, read_db, build, meter, check=before_switch is not None)
         async with build.in_step(meter.moved) as following:
-            while not await switch(event_store, read_db, old, new, keep_s=keep_s, owned=build.owned):
+            while not await build.outlast(switched):
                 await asyncio.wait([following], timeout=AGAIN_S)
                 if following.done():
                     await following
         await meter.stage("served", build.position)
     except FencedOut:
-        raise await _why_fenced_out(read_db, new) from None
+        raise await _why_fenced_out(read_db, old, new) from None
     except (EventFailed, Unreadable):
         await _give_up(read_db, new)
         raise
@@ -152,7 +156,7 @@ async def _insist(event_store: EventStore, read_db: ReadDatabase, build: Build, 
         raise RebuildRefused(build.of.projection, found)
 
 
-async def _why_fenced_out(read_db: ReadDatabase, new: Generation) -> Exception:
+async def _why_fenced_out(read_db: ReadDatabase, old: Generation | None, new: Generation) -> Exception:
     async with read_db.snapshot() as connection:
         found = await checkpoint.get(connection, new)
         served = await checkpoint.served(connection, new.projection, new.version)
@@ -162,7 +166,7 @@ async def _why_fenced_out(read_db: ReadDatabase, new: Generation) -> Exception:
         )
     if found.kept_until is not None or (served is not None and served.of == new):
         return Unavailable(f"the rebuild of projection {new.projection!r} was ended by another worker: look again")
-    return _other_worker(new.projection)
+    return changed(new.projection) if served is not None and served.of != old else _other_worker(new.projection)
 
 
 async def _give_up(read_db: ReadDatabase, new: Generation) -> None:

@@ -15,7 +15,7 @@ from diptych.errors import NotKept, NotServed, Unavailable
 from diptych.log import EventStore
 from diptych.read import sql
 from diptych.read.books import checkpoint
-from diptych.read.books.checkpoint import Checkpoint, Generation
+from diptych.read.books.checkpoint import Checkpoint, FencedOut, Generation
 from diptych.read.books.wait import Watcher
 from diptych.read.db.database import ReadDatabase
 from diptych.read.follow.generations import newest_kept, partitions_of, stay_paused
@@ -43,15 +43,15 @@ async def switch(
         owned: What the caller holds of the new one; its lease is extended.
 
     Raises:
-        FencedOut: Something of that is another's, or gone.
-        NotServed: One of the two is gone.
-        Unavailable: Queries are pointed at yet another one.
+        FencedOut: Something of that is another's; or one of the two is gone, or queries are pointed at yet another.
     """
     async with read_db.begin() as connection:
         await checkpoint.take_turns(connection, new.projection)
         found = await checkpoint.served(connection, new.projection, new.version)
+        if found is not None and found.of == new:  # by a try whose answer was lost
+            return True
         if (found.of if found else None) != old:
-            raise Unavailable(f"what projection {new.projection!r} serves was changed meanwhile: look again")
+            raise FencedOut
         # First what is served, which then stands still, while what is to be served may still come nearer.
         served = await _held(connection, old) if old is not None else []
         for held in owned:
@@ -97,16 +97,36 @@ async def switch_back(
         Unavailable: It did not come in step in time, or was switched elsewhere.
     """
     served, kept = await _kept(read_db, projection)
+    try:
+        await _switch_in_time(event_store, read_db, served.of, kept.of, keep_s=keep_s, timeout_s=timeout_s)
+    except FencedOut:
+        raise changed(projection.name) from None
+    watcher.look()
+    return kept.of
+
+
+def changed(projection: str) -> Unavailable:
+    """That somebody else switched, to yet another generation."""
+    return Unavailable(f"what projection {projection!r} serves was changed meanwhile: look again")
+
+
+async def _switch_in_time(
+    event_store: EventStore,
+    read_db: ReadDatabase,
+    served: Generation,
+    kept: Generation,
+    *,
+    keep_s: float,
+    timeout_s: float,
+) -> None:
     deadline = asyncio.get_running_loop().time() + timeout_s
-    while not await switch(event_store, read_db, served.of, kept.of, keep_s=keep_s):
+    while not await switch(event_store, read_db, served, kept, keep_s=keep_s):
         if asyncio.get_running_loop().time() > deadline:
             raise Unavailable(
-                f"what projection {projection.name!r} served before is behind what it serves now, "
+                f"what projection {kept.projection!r} served before is behind what it serves now, "
                 "and no worker brought it in step in time: start one, and switch back then"
             )
         await asyncio.sleep(AGAIN_S)
-    watcher.look()
-    return kept.of
 
 
 async def way_back(read_db: ReadDatabase, projection: AnyProjection) -> Generation | None:
@@ -152,5 +172,5 @@ async def _held(connection: AsyncConnection, of: Generation) -> list[Checkpoint]
     held = [await checkpoint.hold(connection, of, partition=each.partition) for each in parts]
     there = [each for each in held if each is not None]
     if not there:
-        raise NotServed(of.projection, of.version)
+        raise FencedOut
     return there

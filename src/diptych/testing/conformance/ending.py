@@ -165,6 +165,45 @@ class Ending(ReadDatabaseCase):
             assert away == 0
             assert await system.served() == [2]
 
+    @pytest.mark.parametrize("lost", ["the switch", "its answer"])
+    async def test_a_rebuild_waits_while_the_database_is_away_at_the_switch(
+        self, event_store: EventStore, read_db: ReadDatabase, monkeypatch: pytest.MonkeyPatch, lost: str
+    ) -> None:
+        tries = 0
+
+        async def fails_at_first(*args: Any, **kwargs: Any) -> bool:
+            nonlocal tries
+            tries += 1
+            is_switched = await switch(*args, **kwargs) if tries > 2 or lost == "its answer" else False
+            if tries <= 2:
+                raise Unavailable("away")
+            return is_switched
+
+        async with followed(event_store, read_db, Accounts) as system:
+            monkeypatch.setattr(rebuild, "switch", fails_at_first)
+            assert await system.synchronizer.rebuild_projection("accounts") == Generation("accounts", 1, 2)
+
+            assert tries == 3
+            assert await system.served() == [2]
+            await system.reached("accounts", await system.append(Paid(account="1", amount=1)))
+            assert (await system.synchronizer.verify("accounts")).ok
+
+    async def test_a_rebuild_says_so_where_yet_another_build_is_served_at_its_switch(
+        self, event_store: EventStore, read_db: ReadDatabase, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async with followed(event_store, read_db, Accounts) as system:
+            await system.synchronizer.rebuild_projection("accounts")
+            gate = Gate(monkeypatch)
+            rebuilding = asyncio.create_task(system.synchronizer.rebuild_projection("accounts"))
+            await gate.reached.wait()
+            await system.synchronizer.switch_back("accounts")
+
+            gate.opened.set()
+
+            with pytest.raises(Unavailable, match="what projection 'accounts' serves was changed meanwhile"):
+                await rebuilding
+            assert await system.served() == [1]
+
 
 class Gate:
     """What holds the first rebuild that comes to its switch, until it is opened."""
