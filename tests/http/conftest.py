@@ -99,7 +99,7 @@ class AllNotes(Query[PaginatedResult[NoteRow]]):
     text: str | None = None
     cursor: str | None = None
     page: Annotated[int, Ge(1)] = 1
-    page_size: Annotated[int, Ge(1), Le(100)] = 20
+    page_size: Annotated[int, Ge(1), Le(50)] = 20
     from_: int | None = None
 
 

@@ -6,8 +6,10 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
+from tests.http.conftest import AllNotes
 
 from diptych import EventStore
+from diptych.edge.fastapi.exports import Export
 
 
 async def write(client: httpx.AsyncClient, headers: dict[str, str] | None = None, **body: Any) -> httpx.Response:
@@ -200,6 +202,20 @@ async def test_the_description_of_the_api_shows_what_is_taken_and_given(http: Fa
         *("Idempotency-Key", "If-Match", "If-None-Match", "Prefer")
     ]
     assert {"Diptych-Position", "ETag"} <= set(written["responses"]["201"]["headers"])
+    sent = {code: set(answer.get("headers", ())) for code, answer in written["responses"].items()}
+    assert (sent["503"], sent["409"], sent["405"]) == ({"Retry-After"}, {"Retry-After"}, {"Allow"})
+
+
+async def test_a_whole_result_comes_in_pages_of_a_size_that_its_query_allows(client: httpx.AsyncClient) -> None:
+    export = Export.of(AllNotes)
+    assert export is not None
+    assert export.whole({"page_size": 2, "page": 3}) == {"page_size": 2, "page": 1, "cursor": None}
+    for number in range(3):
+        await write(client, text=str(number))
+
+    whole = await client.get("/notes/all?page_size=2", headers={"Accept": "application/jsonl"})
+
+    assert sorted(json.loads(line)["text"] for line in whole.text.splitlines()) == ["0", "1", "2"]
 
 
 @pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/plain", "", "application/jsonp"])

@@ -157,6 +157,12 @@ async def test_a_command_is_taken_of_those_who_may(client: httpx.AsyncClient) ->
         assert refused.json()["message"] == "Open"
 
 
+async def test_the_description_says_that_something_may_not_be_allowed(http: FastAPI) -> None:
+    answers = [set(each["responses"]) for path in http.openapi()["paths"].values() for each in path.values()]
+    assert len(answers) > 3
+    assert [("403" in codes) for codes in answers if "202" in codes or "409" in codes] == [True] * 4
+
+
 async def test_rows_of_others_are_as_good_as_not_there(client: httpx.AsyncClient) -> None:
     assert (await seen(client, "/boxes/ann-1", "ann")).status_code == 200
     assert (await seen(client, "/boxes/ann-1", "bea")).status_code == 404

@@ -108,8 +108,26 @@ async def test_a_row_has_the_version_of_its_stream_as_its_tag(client: httpx.Asyn
     assert known.headers["Diptych-Position"]
     assert (await client.get(note, headers={"If-None-Match": '"1"'})).status_code == 200
     assert (await client.get(note, headers={"If-Match": '"1"'})).status_code == 412
-    assert (await client.get(note, headers={"If-None-Match": "nonsense"})).status_code == 400
+    assert (await client.get(note, headers={"If-Match": '"1"', "If-None-Match": '"2"'})).status_code == 412
     assert "ETag" not in (await client.get("/notes/all")).headers
+
+
+@pytest.mark.parametrize("tags", ['"1",, "2"', ', "2"', '"2",', ',\t"2" , ,"7",'])
+async def test_a_list_of_tags_may_have_empty_elements(client: httpx.AsyncClient, tags: str) -> None:
+    note = await written(client)
+    await touched(client, note)
+
+    assert (await client.get(note, headers={"If-None-Match": tags})).status_code == 304
+    assert (await client.get(note, headers={"If-Match": tags})).status_code == 200
+
+
+@pytest.mark.parametrize("tags", ["nonsense", "", ",", '"1" "2"', '"1", *', '"1", x,'])
+async def test_what_is_no_list_of_tags_is_malformed(client: httpx.AsyncClient, tags: str) -> None:
+    note = await written(client)
+
+    for header in ("If-Match", "If-None-Match"):
+        refused = await client.get(note, headers={header: tags})
+        assert (refused.status_code, refused.headers["Content-Type"]) == (400, "application/problem+json")
 
 
 async def test_a_client_that_reads_and_then_changes_by_what_it_read_is_never_too_late_unseen(

@@ -110,6 +110,7 @@ def _fill(target: APIRouter, app: Diptych, routes: Routes, options: Options, *, 
         options.get("patience_s", 10.0),
         limits,
         Crowd("queries that wait for a position", limits.waiting),
+        app.policy is not None,
         is_alone,
     )
     ordered = sorted(routes, key=_fixed_first)

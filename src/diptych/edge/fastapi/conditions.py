@@ -15,7 +15,8 @@ from starlette.exceptions import HTTPException
 from diptych.write.condition import EVERY, EXISTING, Condition
 
 IF_MATCH, IF_NONE_MATCH = "If-Match", "If-None-Match"
-_TAG = re.compile(r'\s*(W/)?"([\x21\x23-\x7e\x80-\xff]*)"\s*(?:,|$)')
+_TAG = re.compile(r'[\s,]*(W/)?"([\x21\x23-\x7e\x80-\xff]*)"\s*(?=,|$)')
+_END = re.compile(r"[\s,]*$")  # elements of a list may be empty
 _VERSION = re.compile("[1-9][0-9]{0,18}")
 
 
@@ -60,7 +61,7 @@ def _versions(name: str, text: str, *, weakly: bool) -> frozenset[int]:
 def _tags(name: str, text: str) -> Iterator[tuple[bool, str]]:
     """Each tag of a list, and whether it is a weak one."""
     at = 0
-    while at < len(text) or not text:
+    while not at or not _END.match(text, at):
         found = _TAG.match(text, at)
         if found is None:
             raise HTTPException(400, f'{name}: {text!r} is no list of entity tags: send * or a list like "1", "2"')

@@ -14,7 +14,7 @@ from diptych.edge.fastapi.queries import STALE
 from diptych.edge.fastapi.requests import KEY, MAX_KEY_CHARACTERS
 from diptych.edge.fastapi.settings import Endpoint
 
-_TAGS = r'^([*]|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*)$'
+_TAGS = r'^([*]|[ ,]*(W/)?"[!#-~]*"( *,[ ,]*(W/)?"[!#-~]*")*[ ,]*)$'
 SHAPES: dict[str, dict[str, Any]] = {
     KEY: {"minLength": 1, "maxLength": MAX_KEY_CHARACTERS},
     POSITION: {"pattern": "^[A-Za-z0-9_-]+$"},
@@ -29,6 +29,12 @@ SENT_BY_COMMANDS = {
 SENT_BY_QUERIES = {
     POSITION: "The position that the answer was served at.",
     STALE: "Sent where the answer is older than the position asked for, or than it should be: why.",
+}
+
+SENT_BY_PROBLEMS: dict[int | str, dict[str, str]] = {
+    405: {"Allow": "What may be done here."},
+    409: {"Retry-After": "Seconds, where the same request may be answered then."},
+    503: {"Retry-After": "Seconds."},
 }
 
 
@@ -51,7 +57,7 @@ def described_headers(endpoint: Endpoint, *, is_command: bool, is_versioned: boo
 
 
 def described_responses(
-    endpoint: Endpoint, links: dict[str, Any], *, is_command: bool, is_versioned: bool
+    endpoint: Endpoint, links: dict[str, Any], *, is_command: bool, is_versioned: bool, is_guarded: bool
 ) -> dict[int | str, dict[str, Any]]:
     """The headers of a good answer, and the problems instead of one."""
     sent = dict(SENT_BY_COMMANDS if is_command else SENT_BY_QUERIES)
@@ -60,6 +66,7 @@ def described_responses(
     exported = {} if is_command else described_exports(endpoint.message)
     if exported:
         sent |= {"Link": "The pages around this one, where it is a page.", "Vary": "Accept"}
+        sent["Content-Disposition"] = "The name of a file, where it is the whole result."
     if endpoint.location is not None:
         sent["Location"] = "What was made; the position in it is waited for."
     described = {400: "Malformed", 404: "Not found", 422: "Not the shape that is asked for", 503: "Not now"}
@@ -70,6 +77,8 @@ def described_responses(
         described[409] = "A rule refused, another came first, or the same key is under way"
         described[405] = "This server has no log, and takes no commands"
         described |= {413: "The body is too large", 415: "The body isn't said to be JSON"}
+    if is_guarded:
+        described[403] = "The application's policy doesn't allow it to whoever asks"
     if endpoint.insist:
         described[428] = "The request must say which version it means"
     answers: dict[int | str, dict[str, Any]] = {
@@ -106,7 +115,12 @@ def _accepted() -> dict[str, Any]:
 def described_problems(described: dict[int, str]) -> dict[int | str, dict[str, Any]]:
     """Answers that are problems, by their status."""
     content = {MEDIA_TYPE: {"schema": ProblemModel.model_json_schema()}}
-    return {code: {"description": text, "content": content} for code, text in described.items()}
+    answers: dict[int | str, dict[str, Any]] = {
+        code: {"description": text, "content": content} for code, text in described.items()
+    }
+    for code in answers.keys() & SENT_BY_PROBLEMS.keys():
+        answers[code]["headers"] = _headers(SENT_BY_PROBLEMS[code])
+    return answers
 
 
 def _headers(sent: dict[str, str]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from typing import Any, Protocol, get_args, get_origin
 import msgspec
 from fastapi import Request
 from fastapi.responses import StreamingResponse
+from pydantic import TypeAdapter, ValidationError
 
 from diptych.edge.fastapi.models import own_fields, result_type
 from diptych.edge.fastapi.paging import CURSOR, PAGE
@@ -86,8 +87,10 @@ class Export:
     """The whole result of a query that answers with pages or with a list of rows."""
 
     def __init__(self, message: type[Message], row: Any) -> None:
-        self._message, self._fields = message, own_fields(message)
-        self._names = _names(row)
+        self._message, self._names = message, _names(row)
+        changed = {PAGE: 1, PAGE_SIZE: LARGEST_PAGE, CURSOR: None}
+        allowed = own_fields(message)
+        self._changed = {name: to for name, to in changed.items() if name in allowed and _fits(to, allowed[name])}
 
     @staticmethod
     def of(message: type[Message]) -> "Export | None":
@@ -101,8 +104,7 @@ class Export:
 
     def whole(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The values of a query that asks for the first of the largest pages, whichever page was asked for."""
-        changed = {PAGE: 1, PAGE_SIZE: LARGEST_PAGE, CURSOR: None}
-        return {**values, **{name: value for name, value in changed.items() if name in self._fields}}
+        return {**values, **self._changed}
 
     def response(
         self, media_type: str, first: Any, follow: Callable[[str], Awaitable[Any]], headers: Mapping[str, str]
@@ -154,6 +156,15 @@ async def _written(form: Form, first: Any, follow: Callable[[str], Awaitable[Any
     while page.next_cursor is not None:
         page = await follow(page.next_cursor)
         yield form.rows(page.items)
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    """Whether a message may have this value where it names this type, with its bounds."""
+    try:
+        TypeAdapter(kind).validate_python(value)
+    except ValidationError:
+        return False
+    return True
 
 
 def _names(row: Any) -> Sequence[str]:

@@ -73,9 +73,9 @@ class QueryAnswers:
         """A row with its version as a tag; nothing but the tag for a client that has that version."""
         version: int = row.version
         headers["ETag"] = etag_of(version)
+        condition = condition_of(request)
+        if condition is not None and version not in condition.only:  # first If-Match, as RFC 9110 has it
+            condition.insist(self._endpoint.message.__name__, version)
         if is_known(request, version):
             return Response(None, 304, headers)
-        condition = condition_of(request)
-        if condition is not None:
-            condition.insist(self._endpoint.message.__name__, version)
         return json_response(row, self._endpoint.status, headers)

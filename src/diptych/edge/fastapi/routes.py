@@ -56,7 +56,11 @@ def add_route(router: APIRouter, route: str, endpoints: Mapping[str, Endpoint], 
         summary=(endpoint.message.__doc__ or endpoint.message.__name__).strip().splitlines()[0],
         response_model=output_model(result),
         responses=described_responses(
-            endpoint, links_of(route, endpoints), is_command=is_command, is_versioned=is_versioned
+            endpoint,
+            links_of(route, endpoints),
+            is_command=is_command,
+            is_versioned=is_versioned,
+            is_guarded=settings.is_guarded,
         ),
         openapi_extra={"parameters": described_headers(endpoint, is_command=is_command, is_versioned=is_versioned)},
         route_class_override=MessageRoute,

@@ -80,13 +80,18 @@ class Crowd:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What holds for every route; see `api`. *is_alone* says that no dependencies stand around its routes."""
+    """
+    What holds for every route; see `api`.
+
+    *is_guarded* says that the application has a policy, *is_alone* that no dependencies stand around its routes.
+    """
 
     principal: Principal
     wait_s: float
     patience_s: float
     limits: Limits
     waiting: Crowd
+    is_guarded: bool
     is_alone: bool
 
 
