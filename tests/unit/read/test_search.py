@@ -89,6 +89,11 @@ def test_words_with_places_are_the_words(text: str) -> None:
     assert [place.word for place in words_with_places(text)] == words(text)
 
 
+@given(st.text(st.characters(max_codepoint=127), max_size=600))
+def test_the_words_of_plain_text_are_those_that_they_would_be_in_any(text: str) -> None:
+    assert words(text) == words(f"é {text}")[1:]
+
+
 @given(st.text(max_size=40))
 def test_the_place_of_a_word_holds_it(text: str) -> None:
     for place in words_with_places(text):

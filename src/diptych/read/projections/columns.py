@@ -259,7 +259,7 @@ class AsJson(TypeDecorator[Any]):
         if value is None:
             return None
         text = msgspec.json.encode(value).decode()
-        if any(mark in text for mark in _DOUBTFUL):
+        if any(map(text.__contains__, _DOUBTFUL)):
             check(value, "a row")
         return text
 
