@@ -16,6 +16,7 @@ from msgspec.structs import asdict
 
 from diptych.codec import EPOCH
 from diptych.errors import BadFile
+from diptych.store.names import LONGEST_NAME, bytes_beyond
 from diptych.store.port import LogIdentity, StoredCommand, StoredEvent
 
 FORMAT = 1
@@ -169,6 +170,8 @@ def _check_names(*names: str) -> None:
     for name in names:
         if not name or "\0" in name:
             raise ValueError(f"the name {name!r} is empty or holds NUL")
+        if size := bytes_beyond(name, LONGEST_NAME):
+            raise ValueError(f"a name has {size:,} bytes: at most {LONGEST_NAME:,} fit into an index everywhere")
 
 
 def _check_numbers(*numbers: int, least: int = 1, most: int = LAST_POSITION) -> None:

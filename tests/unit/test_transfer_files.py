@@ -125,6 +125,7 @@ async def test_an_export_into_what_is_no_file_is_refused(log: str) -> None:
         (2, b'"stream":"Order-0"', b'"stream":"\xff"'),
         (2, b'"stream":"Order-0"', b'"stream":"Order\\u0000"'),
         (2, b'"stream":"Order-0"', b'"stream":""'),
+        (2, b'"stream":"Order-0"', b'"stream":"%s"' % (b"x" * 2001)),
         (2, b'"type":"Placed"', b'"type":""'),
         (2, b'"id":"event-0"', b'"id":"\\u0000"'),
         (2, b'"category":"Order"', b'"category":""'),
