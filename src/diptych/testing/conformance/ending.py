@@ -12,14 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from diptych.errors import RebuildCancelled, Unavailable
 from diptych.log import EventStore
 from diptych.read.books import checkpoint
-from diptych.read.books.checkpoint import Checkpoint, Generation
+from diptych.read.books.checkpoint import Checkpoint, FencedOut, Generation
 from diptych.read.db.database import ReadDatabase
 from diptych.read.projections import projector
 from diptych.read.projections.shape import Shape
 from diptych.read.projections.tables import Step, index_steps
 from diptych.read.tend import rebuild
 from diptych.read.tend.switch import switch
-from diptych.testing.conformance.accounts import Accounts, Paid, System
+from diptych.testing.conformance.accounts import Accounts, Opened, Paid, System
 from diptych.testing.conformance.case import until
 from diptych.testing.conformance.read_case import ReadDatabaseCase
 from diptych.testing.conformance.rebuilding import half_a_rebuild, let_the_owner_die, tables
@@ -203,6 +203,26 @@ class Ending(ReadDatabaseCase):
             with pytest.raises(Unavailable, match="what projection 'accounts' serves was changed meanwhile"):
                 await rebuilding
             assert await system.served() == [1]
+
+    async def test_a_switch_that_was_made_already_is_made_and_one_from_what_is_not_served_is_none(
+        self, event_store: EventStore, read_db: ReadDatabase
+    ) -> None:
+        system = System(event_store, read_db, Accounts)
+        await system.append(Opened(account="1", owner="ann"))
+        async with system.running():
+            await system.reached("accounts", await event_store.head())
+            await system.synchronizer.rebuild_projection("accounts")
+        old, new, other = (Generation("accounts", 1, generation) for generation in (1, 2, 3))
+
+        assert await switch(event_store, read_db, new, old, keep_s=60)
+        assert await switch(event_store, read_db, new, old, keep_s=60)
+        assert await system.served() == [1]
+        with pytest.raises(FencedOut):
+            await switch(event_store, read_db, new, other, keep_s=60)
+        with pytest.raises(FencedOut):
+            await switch(event_store, read_db, old, other, keep_s=60)
+
+        assert await system.served() == [1]
 
 
 class Gate:

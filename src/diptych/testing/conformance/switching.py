@@ -11,7 +11,7 @@ from diptych.errors import NotKept, NotServed, RebuildCancelled, RebuildRefused,
 from diptych.event import RecordedEvent
 from diptych.log import EventStore
 from diptych.read.books import checkpoint
-from diptych.read.books.checkpoint import FencedOut, Generation
+from diptych.read.books.checkpoint import Generation
 from diptych.read.books.progress import Progress
 from diptych.read.db.database import ReadDatabase
 from diptych.read.follow.follower import Follower
@@ -19,7 +19,6 @@ from diptych.read.follow.generations import tidy
 from diptych.read.projections.columns import Indexed, Key
 from diptych.read.projections.projection import TableProjection
 from diptych.read.projections.projector import projector
-from diptych.read.tend.switch import switch
 from diptych.testing.conformance.accounts import Account, AccountEvent, Accounts, Journal, Opened, Owners, Paid, System
 from diptych.testing.conformance.case import until
 from diptych.testing.conformance.read_case import ReadDatabaseCase
@@ -195,26 +194,6 @@ class Switching(ReadDatabaseCase):
             await system.synchronizer.rebuild_projection("accounts")
 
             assert await system.generations() == [(1, False), (3, True)]
-
-    async def test_a_switch_that_was_made_already_is_made_and_one_from_what_is_not_served_is_none(
-        self, event_store: EventStore, read_db: ReadDatabase
-    ) -> None:
-        system = System(event_store, read_db, Accounts)
-        await system.append(Opened(account="1", owner="ann"))
-        async with system.running():
-            await system.reached("accounts", await event_store.head())
-            await system.synchronizer.rebuild_projection("accounts")
-        old, new, other = (Generation("accounts", 1, generation) for generation in (1, 2, 3))
-
-        assert await switch(event_store, read_db, new, old, keep_s=60)
-        assert await switch(event_store, read_db, new, old, keep_s=60)
-        assert await system.served() == [1]
-        with pytest.raises(FencedOut):
-            await switch(event_store, read_db, new, other, keep_s=60)
-        with pytest.raises(FencedOut):
-            await switch(event_store, read_db, old, other, keep_s=60)
-
-        assert await system.served() == [1]
 
     async def test_a_rebuild_tells_how_far_it_has_come(self, event_store: EventStore, read_db: ReadDatabase) -> None:
         system = System(event_store, read_db, Accounts)
