@@ -7,6 +7,8 @@ PORT ?= 8000
 FILE = examples/orders/northwind-orders.jsonl
 URL = http://127.0.0.1:$(PORT)
 export PORT
+# Many processes are begun: what one has compiled serves all others, wherever that is switched off by default.
+export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check coverage lowest faults mutants bench load docs
