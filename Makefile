@@ -34,7 +34,7 @@ lowest: .venv/installed-test ## run the tests with the lowest versions allowed (
 	@.ci/lowest $(ARGS)
 
 faults: .venv/installed-test ## run the long fault matrix
-	@DIPTYCH_FAULTS=long $(PYTHON) -m pytest tests/faults --timeout=600 $(ARGS)
+	@DIPTYCH_FAULTS=long $(PYTHON) -m pytest tests/faults --timeout=600 --numprocesses=auto --dist=worksteal $(ARGS)
 
 mutants: .venv/installed-test ## break one promise at a time and see a test fail (ARGS='--only fence')
 	@$(PYTHON) -m tests.mutants $(ARGS)

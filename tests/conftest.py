@@ -1,5 +1,6 @@
 """What tests of every folder may ask for."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,6 +13,12 @@ pytest.register_assert_rewrite("diptych.testing.conformance")
 
 from tests.clusters import Cluster, is_there  # noqa: E402
 from tests.serving import Served, environment  # noqa: E402
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors: the tests wait for servers, disks and leases as much as they compute."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ import pytest
 from tests.serving import Served
 
 HERE = Path(__file__).parent
-EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "10"))
+EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "5"))
 
 
 @pytest.mark.parametrize("backend", ["sqlite", "postgres"])

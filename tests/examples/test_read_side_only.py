@@ -178,7 +178,7 @@ async def test_a_process_without_a_runner_leaves_the_read_models_to_others(urls:
             assert (await serving.get("/orders/o", headers=token)).status_code == 200
 
 
-@pytest.mark.parametrize("without_runner", [False, True])
+@pytest.mark.parametrize(("urls", "without_runner"), [("sqlite", False), ("postgres", True)], indirect=["urls"])
 def test_several_workers_of_uvicorn_serve_one_application(
     urls: tuple[str, str], serve: Callable[..., Served], *, without_runner: bool
 ) -> None:

@@ -5,6 +5,7 @@ import os
 import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.faults.waiting import until
@@ -13,7 +14,7 @@ LONG = os.environ.get("DIPTYCH_FAULTS") == "long"
 
 
 @pytest.fixture
-def amount() -> Callable[..., int]:
+def amount() -> Callable[..., Any]:
     """How much of a fault: a few in `make test`, many in `make faults`."""
     return lambda *, short, long: long if LONG else short
 

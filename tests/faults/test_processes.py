@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 from tests.faults.checks import check_sound
@@ -15,7 +16,7 @@ from tests.faults.tallies import caught_up
 from tests.faults.waiting import until
 from tests.serving import ROOT, environment
 
-KILL_EVERY_S = (0.3, 1.0)
+SOON_S, LATER_S = (0.1, 0.4), (0.3, 1.0)
 
 
 class Worker:
@@ -67,17 +68,17 @@ def worker(tmp_path: Path) -> Iterator[Callable[[str, str], Worker]]:
 
 @pytest.mark.timeout(600)
 async def test_processes_killed_in_turn_lose_and_double_nothing(
-    worker: Callable[[str, str], Worker], tmp_path: Path, amount: Callable[..., int]
+    worker: Callable[[str, str], Worker], tmp_path: Path, amount: Callable[..., Any]
 ) -> None:
     random = Random(3)
     writers = [worker("append", f"w{number}") for number in range(4)]
     everybody = [*writers, worker("follow", "f")]
     for writer in writers:
         await until(lambda writer=writer: writer.has_answered, "nothing was appended")  # type: ignore[misc]
-    end = time.monotonic() + amount(short=2, long=60)
+    end, every_s = time.monotonic() + amount(short=1, long=60), amount(short=SOON_S, long=LATER_S)
     while time.monotonic() < end:
         for each in everybody:
-            await asyncio.sleep(random.uniform(*KILL_EVERY_S))
+            await asyncio.sleep(random.uniform(*every_s))
             each.kill()
             each.start()
     await until(lambda: any(writer.has_answered for writer in writers), "nothing was appended in the end")

@@ -10,6 +10,7 @@ from diptych.event import RecordedEvent
 from diptych.log import EventStore
 from diptych.read.db.database import ReadDatabase
 from diptych.read.follow import pace
+from diptych.read.follow.feed import Reader
 from diptych.store.port import Page, StoredEvent
 from diptych.testing.conformance.accounts import Accounts, Journal, Opened, Other, Owners, Paid, System
 from diptych.testing.conformance.read_case import ReadDatabaseCase
@@ -30,18 +31,32 @@ class Feeding(ReadDatabaseCase):
         await asyncio.gather(*(event_store.page(0, limit=10) for _ in range(20)))
         read, decoded = counted(event_store, monkeypatch)
         system = System(event_store, read_db, Accounts, Owners, Journal)
+        let_them_begin_together(len(system.projections), monkeypatch)
 
         async with system.running():
             for projection in system.projections:
                 await system.reached(projection.name, await event_store.head())
 
-            # One that begins before the others are there reads a page by itself, and one ahead; each by itself would
-            # be 600.
+            # One that comes late to a page reads one by itself, and one ahead; each by itself would be 600.
             assert len(set(read)) == 200
             assert len(read) <= 200 + 2 * 2 * 40
             assert sorted(decoded) == sorted(read)
             for projection in system.projections:
                 assert (await system.synchronizer.verify(projection.name)).ok
+
+
+def let_them_begin_together(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have so many readers wait for each other before they read: one that is alone for long reads all by itself."""
+    asking, all_ask, page = set[Reader](), asyncio.Event(), Reader.page
+
+    async def together(self: Reader, after: int, limit: int) -> Page:
+        asking.add(self)
+        if len(asking) >= number:
+            all_ask.set()
+        await all_ask.wait()
+        return await page(self, after, limit)
+
+    monkeypatch.setattr(Reader, "page", together)
 
 
 def counted(event_store: EventStore, monkeypatch: pytest.MonkeyPatch) -> tuple[list[int], list[int]]:

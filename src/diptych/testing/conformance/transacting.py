@@ -76,7 +76,7 @@ class Transacting(ReadDatabaseCase):
             warnings.simplefilter("always", ResourceWarning)
             for _ in range(40):
                 asyncio.run(look_and_leave())
-                gc.collect()
+            gc.collect()
 
         assert [str(each.message) for each in warned] == []
 
