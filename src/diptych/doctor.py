@@ -13,6 +13,7 @@ import apsw
 from diptych.errors import DiptychError
 from diptych.log import EventStore, open_store
 from diptych.read.books import checkpoint
+from diptych.read.books.checkpoint import Generation
 from diptych.read.books.wait import FINAL
 from diptych.read.db.database import SCHEMA_VERSION as READ_SCHEMA
 from diptych.read.db.database import ReadDatabase, open_read_db
@@ -20,7 +21,7 @@ from diptych.read.db.sqlite import APPLICATION_ID as READ_FILE
 from diptych.read.follow.place import REPAIR, why_no_place
 from diptych.read.projections.projection import AnyProjection
 from diptych.read.synchronizer import ReadModelSynchronizer
-from diptych.read.tend.retire import left_behind
+from diptych.read.tend.leftovers import left_behind
 from diptych.read.tend.status import ProjectionStatus
 from diptych.store import examine
 from diptych.store.finding import Finding, Kind, Severity, ok, problem, warning
@@ -97,8 +98,8 @@ async def _together(log: str, read: str, projections: Sequence[AnyProjection]) -
                 yield finding
             for status in await ReadModelSynchronizer(event_store, read_db, projections).status():
                 yield _of_projection(status)
-            for code in await left_behind(read_db, projections) if projections else ():
-                yield _of_version(*code.rsplit(" ", 1))
+            for of in await left_behind(read_db, projections):
+                yield _of_version(of)
     except DiptychError as error:
         yield _of_error("log", error)
 
@@ -137,9 +138,10 @@ def _of_projection(status: ProjectionStatus) -> Finding:
     return ok("projection", f"{name} is {status.state}, {where}, kept in step by {status.owner or 'nobody'}")
 
 
-def _of_version(name: str, version: str) -> Finding:
-    what = f"version {version} of {name} is kept, and neither this code nor a worker that lives runs it"
-    return warning("projection", what, f"when nobody goes back to it: {_ORDER} drop {name} --version {version}")
+def _of_version(of: Generation) -> Finding:
+    what = f"version {of.version} of {of.projection} is kept, older than this code's, and no worker runs it"
+    cure = f"when nobody goes back to it: {_ORDER} drop {of.projection} --version {of.version}"
+    return warning("projection", what, cure)
 
 
 def _events(projections: Sequence[AnyProjection]) -> list[type]:

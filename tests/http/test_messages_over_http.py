@@ -209,7 +209,7 @@ async def test_the_description_of_the_api_shows_what_is_taken_and_given(http: Fa
 async def test_a_whole_result_comes_in_pages_of_a_size_that_its_query_allows(client: httpx.AsyncClient) -> None:
     export = Export.of(AllNotes)
     assert export is not None
-    assert export.whole({"page_size": 2, "page": 3}) == {"page_size": 2, "page": 1, "cursor": None}
+    assert export.whole({"page_size": 2, "page": 3, "q": "x"}) == {"page": 1, "cursor": None, "q": "x"}
     for number in range(3):
         await write(client, text=str(number))
 

@@ -28,8 +28,8 @@ from diptych.read.projections.reaction import Reaction
 from diptych.read.tend import acts
 from diptych.read.tend.acts import Act, Skipped, Target, somebody
 from diptych.read.tend.lateness import Lateness
+from diptych.read.tend.leftovers import drop_version
 from diptych.read.tend.rebuild import Check, cancel, rebuild
-from diptych.read.tend.retire import drop_version
 from diptych.read.tend.status import ProjectionStatus, head_of, not_built, statuses, unprepared
 from diptych.read.tend.switch import BACK_S, KEEP_S, switch_back, way_back
 from diptych.read.tend.verify import FIRST, Verification, verify
@@ -205,9 +205,11 @@ class ReadModelSynchronizer:
         Remove what is kept of a version of a projection that no code runs any more; the code here may know neither.
 
         Raises:
-            Misuse: It is the version that this code runs.
+            Misuse: It is the version that this code runs, or a reaction.
             NotFound: Nothing is kept of it.
-            Unavailable: A worker lives that runs it, or the read database has been read for long.
+            Unavailable: A worker that runs it was there in the last minute, or somebody still reads what it served;
+                call it again then.
+            BadDatabase: Somebody made something on its tables, such as a view.
         """
         if name in self._projections and self._projections[name].version == version:
             raise Misuse(f"version {version} of projection {name!r} is what this code runs: drop one that no code runs")

@@ -14,6 +14,7 @@ from diptych.testing.conformance.changing import Changing
 from diptych.testing.conformance.ending import Ending
 from diptych.testing.conformance.feeding import Feeding
 from diptych.testing.conformance.following import Catching, Failing, Following
+from diptych.testing.conformance.leaving import Leaving
 from diptych.testing.conformance.lengthy import Lengthy
 from diptych.testing.conformance.looking import Looking
 from diptych.testing.conformance.migrating import Migrating
@@ -22,7 +23,6 @@ from diptych.testing.conformance.owning import Owning, Pointing
 from diptych.testing.conformance.reacting import Reacting
 from diptych.testing.conformance.rebuilding import Rebuilding
 from diptych.testing.conformance.repairing import Parking, Repairing
-from diptych.testing.conformance.retiring import Retiring
 from diptych.testing.conformance.rows import Rows
 from diptych.testing.conformance.sharing import Sharing
 from diptych.testing.conformance.splitting import Splitting
@@ -59,7 +59,7 @@ class ReadDatabaseConformance(
     Ending,
     Switching,
     Splitting,
-    Retiring,
+    Leaving,
     Reacting,
     Verifying,
     Changing,

@@ -91,6 +91,7 @@ class Export:
         changed = {PAGE: 1, PAGE_SIZE: LARGEST_PAGE, CURSOR: None}
         allowed = own_fields(message)
         self._changed = {name: to for name, to in changed.items() if name in allowed and _fits(to, allowed[name])}
+        self._dropped = changed.keys() - self._changed.keys()  # the query's own default then
 
     @staticmethod
     def of(message: type[Message]) -> "Export | None":
@@ -103,8 +104,8 @@ class Export:
         return Export(message, row) if _names(row) else None
 
     def whole(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The values of a query that asks for the first of the largest pages, whichever page was asked for."""
-        return {**values, **self._changed}
+        """The values of a query that asks for the first page, and the largest, whichever page was asked for."""
+        return {**{name: value for name, value in values.items() if name not in self._dropped}, **self._changed}
 
     def response(
         self, media_type: str, first: Any, follow: Callable[[str], Awaitable[Any]], headers: Mapping[str, str]

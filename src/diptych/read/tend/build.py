@@ -176,9 +176,7 @@ class Build:
     async def kept_alive(self) -> AsyncIterator[None]:
         """
         Extend the leases while the block runs: of a partition that is done, of one that waits for a database.
-
-        Raises:
-            FencedOut: One was lost meanwhile.
+        Whether one was lost meanwhile is seen by `keep`.
         """
         ended = asyncio.Event()
 
@@ -187,7 +185,7 @@ class Build:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(ended.wait(), LEASE_S / 3)
                 with suppress(Unavailable, FencedOut):
-                    await self._keep()
+                    await self.keep()
 
         keeping = asyncio.create_task(keep_on(), name="diptych-lease")
         try:
@@ -195,7 +193,6 @@ class Build:
         finally:
             ended.set()
             await asyncio.wait([keeping])
-        await self.outlast(self._keep)
 
     def _telling(self, moved: Moved | None) -> Moved:
         """What a partition tells where it is, to have told how far all of them are."""
@@ -265,7 +262,13 @@ class Build:
         pace.applied()
         return True
 
-    async def _keep(self) -> None:
+    async def keep(self) -> None:
+        """
+        Extend the leases.
+
+        Raises:
+            FencedOut: One was lost.
+        """
         for held in self.owned:
             async with self._read_db.begin() as connection:
                 await checkpoint.keep(connection, held)

@@ -124,6 +124,7 @@ async def compare_with_served(
                 for name, there, table, columns in _alike(built.projector, found.of, plan)
             ]
             compared = await _compared(found, sides, first)
+        await built.keep()
     return compared if compared.ok else replace(compared, skipped=await _skipped(read_db, compared))
 
 
