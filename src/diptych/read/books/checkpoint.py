@@ -170,7 +170,7 @@ class Failure:
 
 
 class FencedOut(Exception):
-    """Another owner took the projection over; this one must stop writing."""
+    """Another owner took over what this one held, or it is gone: it must stop writing."""
 
 
 class Paused(Exception):
