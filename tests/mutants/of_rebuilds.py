@@ -35,6 +35,15 @@ MUTANTS = [
         "takes_the_pointer_back",
     ),
     Mutant(
+        "a version that somebody runs is not dropped",
+        "P8",
+        f"{READ}/tend/leftovers.py",
+        "if worker is not None:",
+        "if False:",
+        READ_DATABASES,
+        "a_worker_runs_stays",
+    ),
+    Mutant(
         "no switch goes to what is behind",
         "P7",
         f"{READ}/tend/switch.py",
