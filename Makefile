@@ -33,8 +33,10 @@ coverage: .venv/installed-test ## run the tests and tell which branches of the e
 lowest: .venv/installed-test ## run the tests with the lowest versions allowed (ARGS= for pytest)
 	@.ci/lowest $(ARGS)
 
+LONG = DIPTYCH_FAULTS=long $(PYTHON) -m pytest tests/faults --timeout=600
 faults: .venv/installed-test ## run the long fault matrix
-	@DIPTYCH_FAULTS=long $(PYTHON) -m pytest tests/faults --timeout=600 --numprocesses=auto --dist=worksteal $(ARGS)
+	@$(LONG) --numprocesses=auto --dist=worksteal -m 'not alone' $(ARGS)
+	@$(LONG) -m alone $(ARGS)
 
 mutants: .venv/installed-test ## break one promise at a time and see a test fail (ARGS='--only fence')
 	@$(PYTHON) -m tests.mutants $(ARGS)
