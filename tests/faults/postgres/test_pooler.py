@@ -74,6 +74,7 @@ async def test_read_models_work_through_a_pooler(pooled: str) -> None:
             await place(running, f"o-{number}")
             answer = await running.ask(SearchOrders(), position=await running.event_store.head(), timeout_s=30)
             assert (answer.reason, answer.data.total) == (None, number + 1)
+        await running.caught_up()
         await check_read_models(running)
 
 
