@@ -75,7 +75,6 @@ class Tail:
         reading = self._reads.get(position)
         if reading is None:
             reading = self._reads[position] = asyncio.create_task(self._read(position))
-            reading.add_done_callback(lambda _: self._reads.pop(position))
             reading.add_done_callback(_note_end)
         return await asyncio.shield(reading)
 
@@ -114,7 +113,10 @@ class Tail:
                 await self._event_store.wait_beyond(self._through, POLL_S)
 
     async def _read(self, position: int) -> Piece:
-        page = await self._event_store.store.read(position, limit=PIECE, categories=self._categories)
+        try:
+            page = await self._event_store.store.read(position, limit=PIECE, categories=self._categories)
+        finally:
+            del self._reads[position]  # here: who comes once it is over must not be given what was read before
         sent = b"".join(_event(self._event_store.decode(stored)) for stored in page.events)
         return Piece(position, page.through, sent, len(page.events) == PIECE)
 
