@@ -68,7 +68,7 @@ class Opened:
     def close(self) -> None:
         """Close it, and insist that nothing went wrong inside."""
         self._context.close()
-        assert self._mistakes == []
+        assert not self._mistakes, self._mistakes
 
     def _request(self, request: Request) -> None:
         self.requests.append(request)

@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import quote_plus, urlencode
 
 import httpx
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Response, expect
 
 
 def by_somebody_else(api: httpx.Client, *bodies: Any) -> None:
@@ -15,8 +15,24 @@ def by_somebody_else(api: httpx.Client, *bodies: Any) -> None:
 
 def seen(api: httpx.Client, last: httpx.Response) -> None:
     """Wait until what was done can be read."""
-    position = {"Diptych-Position": last.headers["Diptych-Position"], "Prefer": "wait=30"}
-    assert "Diptych-Stale" not in api.get("/orders/search", headers=position).headers
+    _no_older(api, "/orders/search", last.headers["Diptych-Position"])
+
+
+def is_done(response: Response) -> bool:
+    """Whether it is the answer to a command of the page."""
+    return response.request.method == "POST"
+
+
+def orders_of(api: httpx.Client, customer: str, last: Response) -> int:
+    """How many orders a customer has, once what the page did can be read."""
+    total: int = _no_older(api, f"/customers/{customer}/orders", last.headers["diptych-position"]).json()["total"]
+    return total
+
+
+def _no_older(api: httpx.Client, path: str, position: str) -> httpx.Response:
+    answer = api.get(path, headers={"Diptych-Position": position, "Prefer": "wait=30"}).raise_for_status()
+    assert "Diptych-Stale" not in answer.headers
+    return answer
 
 
 def go(page: Page, **place: str) -> None:
