@@ -125,6 +125,18 @@ def test_what_others_do_is_seen_without_asking(page: Page, api: httpx.Client) ->
     expect(rows(page).last).to_contain_text("Shipped")
 
 
+def test_a_look_just_before_another_order_is_shown_is_at_the_one_that_is(page: Page, api: httpx.Client) -> None:
+    customers = ("quentin", "rupert")
+    by_somebody_else(api, *({**ORDER, "customer_id": customer, "order_id": f"of-{customer}"} for customer in customers))
+    expect(detail(page)).to_contain_text("Choose an order")
+
+    # The address changes at once, the page with the event behind; it looks again when it comes into view.
+    look_again = "to => { location.hash = to; document.dispatchEvent(new Event('visibilitychange')) }"
+    for customer in customers:
+        page.evaluate(look_again, f"#order=of-{customer}")
+        expect(detail(page)).to_contain_text(customer)
+
+
 def test_an_order_is_cancelled_with_its_reason(page: Page) -> None:
     place(page, "judy")
 
@@ -198,23 +210,30 @@ def test_a_button_that_is_pressed_twice_places_one_order(page: Page, api: httpx.
     assert orders_of(api, "trent", answered.value) == 1
 
 
+def lose(route: Route) -> None:
+    route.fetch()
+    route.abort()
+
+
+def cut_off(route: Route) -> None:
+    response = route.fetch()
+    route.fulfill(response=response, body=response.body()[:5])
+
+
+@pytest.mark.parametrize(("interfere", "customer"), [(lose, "victor"), (cut_off, "victoria")])
 def test_a_command_whose_answer_was_lost_is_sent_again_and_done_once(
-    served: Served, opened: Callable[..., Opened], api: httpx.Client
+    served: Served, opened: Callable[..., Opened], api: httpx.Client, interfere: Callable[[Route], None], customer: str
 ) -> None:
     one = opened(served.url)
 
-    def lose_the_first_answer(route: Route) -> None:
-        route.fetch()
-        route.abort()
-
-    one.page.route("**/orders", lose_the_first_answer, times=1)
+    one.page.route("**/orders", interfere, times=1)
     with one.page.expect_response(is_done) as answered:
-        place(one.page, "victor")
+        place(one.page, customer)
 
     keys = [request.headers["idempotency-key"] for request in one.requests if request.method == "POST"]
     assert len(keys) == 2
     assert len(set(keys)) == 1
-    assert orders_of(api, "victor", answered.value) == 1
+    assert orders_of(api, customer, answered.value) == 1
 
 
 def test_an_answer_that_is_older_than_what_was_done_says_so_until_it_is_not(page: Page) -> None:

@@ -40,8 +40,8 @@ export async function ask(path, fields, { signal, behind }) {
   for (let turn = 0; ; turn += 1) {
     const token = position();
     const headers = token ? { [POSITION]: token } : {};
-    const { response, why } = await sent(url, { headers, cache: "no-store" }, signal);
-    if (response?.ok) return { data: await response.json(), stale: response.headers.get("Diptych-Stale") };
+    const { response, data, why } = await sent(url, { headers, cache: "no-store" }, signal);
+    if (response?.ok) return { data, stale: response.headers.get("Diptych-Stale") };
     if (response) forget(token, await problemIn(response));
     else if (why.behind) behind("timeout");
     else isAway(why.text);
@@ -55,10 +55,10 @@ export async function tell(method, path, body, key, { waiting }) {
   const options = { method, headers, body: body && JSON.stringify(body) };
   const deadline = performance.now() + PATIENCE_MS;
   for (let turn = 0; performance.now() < deadline; turn += 1) {
-    const { response, why } = await sent(path, options);
+    const { response, data, why } = await sent(path, options);
     if (response?.ok) {
       remember(response.headers.get(POSITION));
-      return response.json();
+      return data;
     }
     if (response) throw await problemIn(response);
     isAway(why.text);
@@ -68,14 +68,15 @@ export async function tell(method, path, body, key, { waiting }) {
   throw new Problem(503, { detail: "Whether it was done is not known. Send it again as it is: it is done once only." });
 }
 
-/** A response, or why it is to be asked again. */
+/** A response, with its data if it is a good one; or why it is to be asked again. One that is cut off is none. */
 async function sent(url, options, signal) {
   const limit = AbortSignal.timeout(ANSWER_MS);
   try {
     const response = await fetch(url, { ...options, signal: signal ? AbortSignal.any([signal, limit]) : limit });
     if (![502, 503, 504].includes(response.status) && !(await isInProgress(response))) {
+      const data = response.ok ? await response.json() : null;
       isBack();
-      return { response };
+      return { response, data };
     }
     const problem = await problemIn(response);
     return { why: { text: problem.message, behind: problem.kind === "behind" } };

@@ -8,7 +8,7 @@ import { historyOf } from "./history.js";
 import * as list from "./list.js";
 import { say, tellStale } from "./notices.js";
 import { placeForm } from "./place.js";
-import { go, here, way } from "./where.js";
+import { go, way } from "./where.js";
 import { STATUS, amountOf, day, grouped, inMoney, moment, money } from "./words.js";
 
 const HISTORY_PAGE = 50;
@@ -23,7 +23,7 @@ let again;
 
 /** Show what the address names. */
 export function show(at, { focus }) {
-  const wanted = at.new ? "new" : at.order ? shownAs(at.order) : "nothing";
+  const wanted = at.new ? "new" : at.order ? `order ${at.order}` : "nothing";
   if (wanted === showing) return;
   showing = wanted;
   asking.abort();
@@ -33,13 +33,13 @@ export function show(at, { focus }) {
   panel.replaceChildren(...view.parts);
   panel.scrollTop = 0;
   document.title = at.new ? "New order" : at.order ? `Order ${at.order}` : "Orders";
-  if (at.order && !at.new) load(at.order);
+  reload();
   if (focus && wanted !== "nothing") view.heading.focus({ preventScroll: true });
 }
 
+/** Look again at what is shown, which may not be any more what the address names. */
 export function reload() {
-  const at = here();
-  if (at.order && !at.new) load(at.order);
+  if (view.id) load(view.id);
 }
 
 function nothing() {
@@ -67,24 +67,20 @@ function order(id) {
   const actions = actionsOf(id, { done: (text) => changed(id, text), refused: (problem) => problem.rule && look(id) });
   const notice = el("p", { class: "notice", role: "status" });
   const parts = [backLink(), el("header", { class: "head" }, title, status), body, actions.element, past, notice];
-  return { parts, heading: title, status, body, past, actions, notice };
+  return { id, parts, heading: title, status, body, past, actions, notice };
 }
 
 /** What was done is seen at once: the questions that follow carry its position. */
 function changed(id, text) {
   say(text);
   look(id);
-  if (showing === shownAs(id)) view.heading.focus({ preventScroll: true });
+  if (view.id === id) view.heading.focus({ preventScroll: true });
 }
 
 /** Look again at what may have changed; the reader may be elsewhere by now. */
 function look(id) {
   list.reload();
-  if (showing === shownAs(id)) load(id);
-}
-
-function shownAs(id) {
-  return `order ${id}`;
+  if (view.id === id) load(id);
 }
 
 async function load(id) {
