@@ -15,7 +15,8 @@ from orders.app import app
 from orders.messages import OrderById
 
 pytestmark = pytest.mark.timeout(600)
-POLLS_S = 0.15  # of the log by the runner, and of the checkpoint by who waits
+POLLS_MS = 150  # of the log by the runner, and of the checkpoint by who waits
+BESIDE_OTHERS_MS = 500  # the same where other tests take the processor
 CUT_EVERY_S = 1.0
 
 
@@ -44,7 +45,7 @@ async def test_nothing_is_stuck_while_listeners_are_cut_off_again_and_again(
                 took += await seen_elsewhere(one, other, 10)
 
     assert any(cuts), "nobody was listening"
-    assert median(took) <= POLLS_S
+    assert median(took) * 1000 <= amount(short=BESIDE_OTHERS_MS, long=POLLS_MS)
     assert max(took) <= 10
 
 
@@ -81,5 +82,5 @@ async def test_where_nobody_may_notify_answers_come_within_the_poll(
         took = await seen_elsewhere(one, other, amount(short=30, long=1_000))
 
     assert "find out by asking: permission denied for function pg_notify" in caplog.text
-    assert median(took) <= POLLS_S
+    assert median(took) * 1000 <= amount(short=BESIDE_OTHERS_MS, long=POLLS_MS)
     assert max(took) <= 10
