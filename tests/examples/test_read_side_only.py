@@ -84,7 +84,7 @@ async def test_a_process_without_a_log_refuses_commands_by_name(urls: tuple[str,
         ]
 
         assert [answer.status_code for answer in answers] == [405, 405, 405]
-        assert [answer.headers["Allow"] for answer in answers] == ["", "", "GET"]
+        assert [answer.headers["Allow"] for answer in answers] == ["", "", "GET, HEAD"]
         assert answers[0].headers["content-type"] == "application/problem+json"
         problem = answers[0].json()
         assert (problem["type"], problem["what"]) == ("urn:diptych:problem:read-side-only", "PlaceOrder")

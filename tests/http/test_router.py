@@ -135,7 +135,7 @@ async def test_a_method_that_a_path_does_not_have_is_told_those_that_it_has(own:
     async with serving(own) as url, httpx.AsyncClient(base_url=url) as client:
         refused = await client.put("/notes/1", json={})
 
-    assert (refused.status_code, refused.headers["Allow"]) == (405, "DELETE, GET")
+    assert (refused.status_code, refused.headers["Allow"]) == (405, "DELETE, GET, HEAD")
 
 
 async def test_what_can_be_done_with_what_was_made_is_described(own: FastAPI) -> None:

@@ -16,7 +16,7 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from diptych.edge.fastapi.positions import take_from_link
 from diptych.edge.fastapi.problems import problem_of
@@ -78,20 +78,32 @@ class MessageRoute(APIRoute):
     """
     A route that reads its requests as `MessageRequest`, and whose path may hold any value.
 
+    HEAD is answered as GET is, without the body (RFC 9110, section 9.3.2).
+
     Attributes:
         allowed: The methods that its path has, on this route and others.
         asking: Those of them that change nothing.
         limits: What a request may ask for.
         direct: What answers without FastAPI's dependencies, where there are none.
+        is_endless: Whether its answers go on for ever: nobody is told their head alone.
     """
 
+    is_endless: bool = False
     allowed: frozenset[str] = frozenset()
     asking: frozenset[str] = frozenset()
     limits: Limits = Limits()
     direct: DirectAnswers | None = None
 
+    @property
+    def takes(self) -> frozenset[str]:
+        """The methods of requests that it answers."""
+        methods = frozenset(self.methods or ())
+        return methods | {"HEAD"} if "GET" in methods and not self.is_endless else methods
+
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request; one whose method the path doesn't have is told which it has."""
+        if scope["method"] == "HEAD" and "HEAD" in self.takes:
+            scope, send = _as_get(scope), _without_body(send)
         if scope["method"] not in (self.methods or ()):
             raise HTTPException(405, headers={"Allow": ", ".join(sorted(self.allowed))})
         if self.direct is None:
@@ -107,6 +119,7 @@ class MessageRoute(APIRoute):
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Whether the path is this route's; a %2F in it belongs to a value, it parts nothing."""
+        scope = _as_get(scope) if scope["method"] == "HEAD" else scope
         raw_path = scope.get("raw_path", b"").partition(b"?")[0].decode("ascii")
         if "%2" not in raw_path or "%2f" not in raw_path.lower():
             return super().matches(scope)
@@ -150,6 +163,21 @@ class MessageRoute(APIRoute):
         announced = request.headers.get("content-length", "")
         if announced.isdecimal() and int(announced) > self.limits.body_bytes:
             raise HTTPException(413, f"the body is larger than {self.limits.body_bytes} bytes")
+
+
+def _as_get(scope: Scope) -> Scope:
+    return {**scope, "method": "GET"}
+
+
+def _without_body(send: Send) -> Send:
+    """Send the head of an answer, and end it there."""
+
+    async def send_head(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            await send(message)
+            await send({"type": "http.response.body"})
+
+    return send_head
 
 
 def key_of(request: Request) -> str | None:

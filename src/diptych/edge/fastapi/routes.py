@@ -84,6 +84,9 @@ def add_stream_route(router: APIRouter, route: str, found: Events | Live, stream
     else:
         answer = _telling(found, streams)
     router.add_api_route(path, answer, methods=[method], include_in_schema=False, route_class_override=MessageRoute)
+    made = router.routes[-1]
+    if isinstance(made, MessageRoute):
+        made.is_endless = True
 
 
 def _check_stream(route: str, found: Events | Live) -> None:
@@ -132,8 +135,8 @@ def connect(router: APIRouter, limits: Limits) -> None:
     routes = [route for route in router.routes if isinstance(route, MessageRoute)]
     for route in routes:
         here = [other for other in routes if other.path == route.path]
-        route.allowed = frozenset(method for other in here for method in other.methods or ())
-        route.asking = frozenset(method for other in here if "queries" in other.tags for method in other.methods or ())
+        route.allowed = frozenset(method for other in here for method in other.takes)
+        route.asking = frozenset(method for other in here if "queries" in other.tags for method in other.takes)
         route.limits = limits
 
 
