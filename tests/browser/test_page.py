@@ -249,7 +249,7 @@ def test_an_answer_that_is_older_than_what_was_done_says_so_until_it_is_not(page
 
     notices = page.locator(".notice span")
     expect(notices).to_have_count(2)
-    expect(notices.first).to_contain_text("older than what you did last")
+    expect(notices.first).to_contain_text("older than what was done last")
     said.clear()
     expect(notices).to_have_count(0)
 

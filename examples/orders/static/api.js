@@ -40,64 +40,66 @@ export async function ask(path, fields, { signal, behind }) {
   for (let turn = 0; ; turn += 1) {
     const token = position();
     const headers = token ? { [POSITION]: token } : {};
-    const { response, data, why } = await sent(url, { headers, cache: "no-store" }, signal);
+    const { response, data, problem, why } = await sent(url, { headers, cache: "no-store" }, signal);
     if (response?.ok) return { data, stale: response.headers.get("Diptych-Stale") };
-    if (response) forget(token, await problemIn(response));
-    else if (why.behind) behind("timeout");
+    if (response) forget(token, problem, fields);
+    else if (why.kind === "behind") behind("timeout");
     else isAway(why.text);
     await pause(turn, signal);
   }
 }
 
-/** Send a command until it is answered; the same key, however often. Rejects with its Problem if it is refused. */
-export async function tell(method, path, body, key, { waiting }) {
+/**
+ * Send a command until it is answered; the same key, however often. Rejects with its Problem if it is refused.
+ * *waiting* is called while there is no answer, with whether it is being done at least; *signal* gives it up.
+ */
+export async function tell(method, path, body, key, { waiting, signal }) {
   const headers = { "Idempotency-Key": key, ...(body && { "Content-Type": "application/json" }) };
   const options = { method, headers, body: body && JSON.stringify(body) };
   const deadline = performance.now() + PATIENCE_MS;
   for (let turn = 0; performance.now() < deadline; turn += 1) {
-    const { response, data, why } = await sent(path, options);
+    const { response, data, problem, why } = await sent(path, options, signal);
     if (response?.ok) {
       remember(response.headers.get(POSITION));
       return data;
     }
-    if (response) throw await problemIn(response);
-    isAway(why.text);
-    waiting();
-    await pause(turn);
+    if (response) throw problem;
+    const isUnderWay = why.kind === "in-progress";
+    if (!isUnderWay) isAway(why.text);
+    waiting(isUnderWay);
+    await pause(turn, signal);
   }
   throw new Problem(503, { detail: "Whether it was done is not known. Send it again as it is: it is done once only." });
 }
 
-/** A response, with its data if it is a good one; or why it is to be asked again. One that is cut off is none. */
+/** A response, with its data or its problem; or why it is to be asked again. One that is cut off is none. */
 async function sent(url, options, signal) {
   const limit = AbortSignal.timeout(ANSWER_MS);
   try {
     const response = await fetch(url, { ...options, signal: signal ? AbortSignal.any([signal, limit]) : limit });
-    if (![502, 503, 504].includes(response.status) && !(await isInProgress(response))) {
-      const data = response.ok ? await response.json() : null;
-      isBack();
-      return { response, data };
+    const data = response.ok ? await response.json() : null;
+    const problem = response.ok ? null : await problemIn(response);
+    if ([502, 503, 504].includes(response.status) || problem?.kind === "in-progress") {
+      return { why: { text: problem.message, kind: problem.kind } };
     }
-    const problem = await problemIn(response);
-    return { why: { text: problem.message, behind: problem.kind === "behind" } };
+    isBack();
+    return { response, data, problem };
   } catch (error) {
     if (signal?.aborted) throw signal.reason;
     return { why: { text: error.name === "TimeoutError" ? "it does not answer" : "" } };
   }
 }
 
-async function isInProgress(response) {
-  return response.status === 409 && (await problemIn(response.clone())).kind === "in-progress";
-}
-
 async function problemIn(response) {
-  return new Problem(response.status, await response.json().catch(() => ({})));
+  const isTold = response.headers.get("Content-Type")?.startsWith("application/problem+json");
+  return new Problem(response.status, isTold ? await response.json() : {});
 }
 
 /** Drop a position that the log doesn't know any more, and tell; any other problem is the asker's. */
-function forget(token, problem) {
-  const unknown = problem.kind === "log-rewound" || problem.kind === "malformed";
-  if (!token || !unknown) throw problem;
+function forget(token, problem, fields) {
+  const isUnknown = problem.kind === "log-rewound" || (problem.kind === "malformed" && !fields.cursor);
+  if (!token || !isUnknown) throw problem;
+  if (token !== position()) return;
   remember(null);
   say("The log was put back or is another one: what you did last may be gone.");
 }

@@ -1,24 +1,26 @@
 /** The right panel: an order with its history and what can be done with it, a form for a new one, or nothing yet. */
 
 import { actionsOf } from "./actions.js";
-import { ask } from "./api.js";
-import { el, theirs } from "./dom.js";
-import { problemBox } from "./forms.js";
+import { Problem, ask } from "./api.js";
+import { el, isFocusFree, theirs } from "./dom.js";
+import { showProblem } from "./forms.js";
 import { historyOf } from "./history.js";
 import * as list from "./list.js";
 import { say, tellStale } from "./notices.js";
 import { placeForm } from "./place.js";
-import { go, way } from "./where.js";
+import { go, here, way } from "./where.js";
 import { STATUS, amountOf, day, grouped, inMoney, moment, money } from "./words.js";
 
 const HISTORY_PAGE = 50;
 const AGAIN_MS = 1000;
+const NO_ORDERS = new Set([".", "..", "search", "live", "events"]); // which no path, or another one, leads to
 const ONE_PANEL = matchMedia("(max-width: 859px)");
 
 const panel = document.getElementById("detail");
 let showing = null;
 let view = null;
 let asking = new AbortController();
+let leaving = new AbortController();
 let again;
 
 /** Show what the address names. */
@@ -26,6 +28,8 @@ export function show(at, { focus }) {
   const wanted = at.new ? "new" : at.order ? `order ${at.order}` : "nothing";
   if (wanted === showing) return;
   showing = wanted;
+  leaving.abort();
+  leaving = new AbortController();
   asking.abort();
   clearTimeout(again);
   if (at.new) view = newOrder();
@@ -39,7 +43,7 @@ export function show(at, { focus }) {
 
 /** Look again at what is shown, which may not be any more what the address names. */
 export function reload() {
-  if (view.id) load(view.id);
+  return view.id && load(view.id);
 }
 
 function nothing() {
@@ -53,9 +57,11 @@ function newOrder() {
   const placed = (id) => {
     say(`Order ${id} is placed.`);
     list.reload();
-    if (showing === "new") go({ new: "", order: id });
+    if (view === mine && here().new) go({ new: "", order: id });
   };
-  return { parts: [backLink(), el("header", { class: "head" }, title), placeForm({ placed, discard })], heading: title };
+  const parts = [backLink(), el("header", { class: "head" }, title), placeForm({ placed, discard })];
+  const mine = { parts, heading: title };
+  return mine;
 }
 
 /** The parts of an order's view; what changes is put into `body` and `past`, so that open forms stay as they are. */
@@ -74,7 +80,7 @@ function order(id) {
 function changed(id, text) {
   say(text);
   look(id);
-  if (view.id === id) view.heading.focus({ preventScroll: true });
+  if (view.id === id && isFocusFree()) view.heading.focus({ preventScroll: true });
 }
 
 /** Look again at what may have changed; the reader may be elsewhere by now. */
@@ -91,8 +97,10 @@ async function load(id) {
   into.body.setAttribute("aria-busy", "true");
   const path = `orders/${encodeURIComponent(id)}`;
   const options = { signal: mine.signal, behind: (reason) => tellStale(into.notice, reason) };
-  const older = async (cursor) => (await ask(`${path}/history`, { cursor, page_size: HISTORY_PAGE }, options)).data;
+  const untilLeft = { signal: leaving.signal, behind: () => {} };
+  const older = async (cursor) => (await ask(`${path}/history`, { cursor, page_size: HISTORY_PAGE }, untilLeft)).data;
   try {
+    if (NO_ORDERS.has(id)) throw new Problem(404, { title: "Not found", detail: `No order is called “${id}”.` });
     const [found, history] = await Promise.all([
       ask(path, {}, options),
       ask(`${path}/history`, { page_size: HISTORY_PAGE }, options),
@@ -105,7 +113,9 @@ async function load(id) {
     into.told = null;
     into.actions.show(null);
     into.past.replaceChildren();
-    into.body.replaceChildren(problemBox(problem, problem.errors));
+    into.status.textContent = "";
+    tellStale(into.notice, null);
+    showProblem(into.body, problem);
   }
   into.body.removeAttribute("aria-busy");
 }

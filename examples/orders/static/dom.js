@@ -17,6 +17,11 @@ export function theirs(text) {
   return el("bdi", {}, text);
 }
 
+/** Whether nobody would miss the focus: it is nowhere, or in what was put away. */
+export function isFocusFree() {
+  return document.activeElement === document.body || document.activeElement?.closest("[hidden]") !== null;
+}
+
 let made = 0;
 
 /** An id that no other element of the page has. */

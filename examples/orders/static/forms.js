@@ -3,7 +3,8 @@
  */
 
 import { newKey, tell } from "./api.js";
-import { el, newId } from "./dom.js";
+import { el, isFocusFree, newId } from "./dom.js";
+import { say } from "./notices.js";
 
 /** An input with its label and a place for what is wrong with it. */
 export function field(label, name, attributes = {}) {
@@ -19,44 +20,67 @@ export function field(label, name, attributes = {}) {
  * A form for one command.
  *
  * `request()` says what is sent; it is sent under one key until it was accepted, however often somebody
- * presses the button. `done(answer)` comes after it was.
+ * presses the button. `done(answer)` comes after it was. Who gives it up stops the sending; what has reached
+ * the server by then may be done.
  */
 export function commandForm({ label, submit, danger, content, request, done, failed, discard }) {
   const problem = el("div", { class: "problems" });
   const button = el("button", { type: "submit", class: danger ? "button danger" : "button primary" }, submit);
-  const buttons = el("div", { class: "submit" }, button, discard && el("button", { type: "button", class: "button", onclick: discard }, "Not now"));
+  const notNow = discard && el("button", { type: "button", class: "button", onclick: giveUp }, "Not now");
+  const buttons = el("div", { class: "submit" }, button, notNow);
   const form = el("form", { class: "command", novalidate: true, "aria-label": label }, content, problem, buttons);
   let key = newKey();
   let busy = false;
+  let sending = new AbortController();
 
   async function send() {
     const { method, path, body } = request();
-    clear(form);
-    const waiting = () => problem.replaceChildren(waitingBox());
+    const { signal } = (sending = new AbortController());
+    tidy();
+    const waiting = (isUnderWay) => problem.replaceChildren(waitingBox(isUnderWay));
     try {
-      const answer = await tell(method, path, body, key, { waiting });
+      const answer = await tell(method, path, body, key, { waiting, signal });
       key = newKey();
       form.reset();
       problem.replaceChildren();
       done(answer);
     } catch (refused) {
+      if (signal.aborted) return;
+      if (refused.kind === "key-reused") key = newKey();
       show(form, problem, refused);
       failed?.(refused);
     }
   }
 
+  function giveUp() {
+    if (busy) say(`${label}: given up. If it had reached the server, it is done.`);
+    if (busy) key = newKey();
+    sending.abort();
+    tidy();
+    discard();
+  }
+
+  function tidy() {
+    clear(form);
+    problem.replaceChildren();
+  }
+
+  /** What is under way stays as it was sent. */
+  function hold(isHeld) {
+    busy = isHeld;
+    button.setAttribute("aria-disabled", String(isHeld));
+    form.setAttribute("aria-busy", String(isHeld));
+    for (const input of form.querySelectorAll("input")) input.readOnly = isHeld;
+  }
+
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     if (busy) return;
-    busy = true;
-    button.setAttribute("aria-disabled", "true");
-    form.setAttribute("aria-busy", "true");
+    hold(true);
     try {
       await send();
     } finally {
-      busy = false;
-      button.removeAttribute("aria-disabled");
-      form.removeAttribute("aria-busy");
+      hold(false);
     }
   });
   return form;
@@ -85,19 +109,26 @@ export function problemBox(problem, rest = []) {
   );
 }
 
-function waitingBox() {
-  return el("div", { class: "problem waiting", role: "status" }, el("p", {}, "The server is away. This is kept here and sent until it answers; it is done once only."));
+/** Show a problem in place of what was there; the same one is not told again. */
+export function showProblem(into, problem) {
+  const box = problemBox(problem, problem.errors);
+  if (!into.firstElementChild?.isEqualNode(box)) into.replaceChildren(box);
 }
 
-/** Each error goes to its field; what has none is listed. */
+function waitingBox(isUnderWay) {
+  const why = isUnderWay ? "The server is at it, and has not answered yet." : "The server is away.";
+  return el("div", { class: "problem waiting", role: "status" }, el("p", {}, `${why} This is kept here and sent until it answers; it is done once only.`));
+}
+
+/** Each error goes to its field; what has none is listed. Who is elsewhere by now is told there. */
 function show(form, problem, refused) {
+  if (!form.isConnected) return say(`${form.getAttribute("aria-label")}: ${refused.message}`);
   const rest = refused.errors.filter((error) => !mark(form, error));
   problem.replaceChildren(problemBox(refused, rest));
   const first = form.querySelector("[aria-invalid]");
-  if (first) {
-    first.closest("details")?.setAttribute("open", "");
-    first.focus();
-  } else problem.firstChild.scrollIntoView({ block: "nearest" });
+  first?.closest("details")?.setAttribute("open", "");
+  if (first && (isFocusFree() || form.contains(document.activeElement))) first.focus();
+  else if (!first) problem.firstChild.scrollIntoView({ block: "nearest" });
 }
 
 function mark(form, error) {

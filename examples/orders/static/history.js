@@ -9,8 +9,9 @@ const TOLD = { OrderPlaced: "Placed", ItemAdded: "Item added", OrderShipped: "Sh
 /** The events of one page after another; `more(cursor)` asks for the next page. */
 export function historyOf(page, more) {
   const list = el("ol", { class: "history" });
-  const earlier = el("button", { type: "button", class: "button" }, "Earlier");
-  const whole = el("div", {}, list, earlier);
+  const trouble = el("div", {});
+  const earlier = el("button", { type: "button", class: "button", onclick: goOn }, "Earlier");
+  let isAsking = false;
   let cursor;
 
   function append({ items, next_cursor: next }) {
@@ -19,9 +20,20 @@ export function historyOf(page, more) {
     earlier.hidden = !next;
   }
 
-  earlier.addEventListener("click", () => more(cursor).then(append, (problem) => earlier.replaceWith(problemBox(problem))));
+  async function goOn() {
+    if (isAsking) return;
+    isAsking = true;
+    try {
+      append(await more(cursor));
+      trouble.replaceChildren();
+    } catch (problem) {
+      trouble.replaceChildren(problemBox(problem));
+    }
+    isAsking = false;
+  }
+
   append(page);
-  return whole;
+  return el("div", {}, list, trouble, earlier);
 }
 
 function entry(event) {

@@ -3,13 +3,14 @@
 import { ask } from "./api.js";
 import { el, theirs } from "./dom.js";
 import { tellStale } from "./notices.js";
-import { problemBox } from "./forms.js";
-import { drift, go, here, way } from "./where.js";
+import { showProblem } from "./forms.js";
+import { address, drift, go, here, way } from "./where.js";
 import { STATUS, counted, day, money } from "./words.js";
 
 const PAGE_SIZE = 20;
 const TYPING_MS = 250;
 const AGAIN_MS = 1000;
+const IN_PLACE = { preventScroll: true };
 
 const filters = document.getElementById("filters");
 const orders = document.getElementById("list");
@@ -18,6 +19,7 @@ const found = document.getElementById("found");
 const notice = document.getElementById("list-notice");
 let shown = null;
 let told = null;
+let rendered = null;
 let asking = new AbortController();
 let typing;
 let again;
@@ -31,7 +33,7 @@ export function show(at) {
 }
 
 export function reload() {
-  load(questionOf(here()));
+  return load(questionOf(here()));
 }
 
 /** Put the focus where the reader came from. */
@@ -52,7 +54,6 @@ function questionOf({ q, status, customer, sort, page }) {
 }
 
 async function load(question) {
-  const isOther = JSON.stringify(question) !== JSON.stringify(shown);
   shown = question;
   clearTimeout(again);
   asking.abort();
@@ -62,13 +63,13 @@ async function load(question) {
   try {
     const behind = (reason) => tellStale(notice, reason);
     const { data, stale } = await ask("orders/search", question, { signal: mine.signal, behind });
-    render(data, isOther);
+    render(data);
     tellStale(notice, stale);
     if (stale) again = setTimeout(reload, AGAIN_MS);
   } catch (problem) {
     if (mine.signal.aborted) return;
-    told = null;
-    orders.replaceChildren(problemBox(problem, problem.errors));
+    shown = told = rendered = null;
+    showProblem(orders, problem);
     pages.replaceChildren();
     tellStale(notice, null);
   }
@@ -76,18 +77,27 @@ async function load(question) {
 }
 
 /** Show a page; one that tells nothing new stays as it is, and whoever was at a row stays there. */
-function render(page, isOther) {
+function render(page) {
   const before = told;
+  const isOther = rendered !== shown;
   told = JSON.stringify([shown, page]);
+  rendered = shown;
   if (told === before) return;
-  const at = document.activeElement?.dataset.id;
+  const { id: at, step: towards } = document.activeElement?.dataset ?? {};
   const rows = page.items.map((order) => el("li", {}, row(order)));
   orders.replaceChildren(rows.length ? el("ol", { class: "rows" }, rows) : nothing(page));
   pages.replaceChildren(...pager(page));
   found.textContent = counted(page.total, "order", "orders");
   markCurrent();
-  if (at !== undefined) Array.from(orders.querySelectorAll("a.row")).find((link) => link.dataset.id === at)?.focus();
-  if (isOther) orders.closest(".panel").scrollTop = 0;
+  if (at !== undefined) Array.from(orders.querySelectorAll("a.row")).find((link) => link.dataset.id === at)?.focus(IN_PLACE);
+  if (towards !== undefined) pages.querySelector(`a[data-step="${towards}"]`)?.focus(IN_PLACE);
+  if (isOther) toTop();
+}
+
+/** Begin another page at its top: the panel's, or the window's where there is one panel. */
+function toTop() {
+  orders.closest(".panel").scrollTop = 0;
+  if (!here().order && !here().new) scrollTo(0, 0);
 }
 
 function row(order) {
@@ -141,8 +151,9 @@ function pager(page) {
 
 /** A way to another page; its place is kept where there is none. */
 function step(text, number) {
-  const away = { class: "button", "aria-disabled": "true", role: "link" };
-  return number ? way({ page: String(number) }, { class: "button" }, text) : el("a", away, text);
+  const named = { class: "button", "data-step": text };
+  if (number) return way({ page: String(number) }, named, text);
+  return el("a", { ...named, "aria-disabled": "true", role: "link", tabindex: "-1" }, text);
 }
 
 function link(text, changes) {
@@ -158,7 +169,7 @@ function skeleton() {
 function fill(at) {
   for (const name of ["q", "customer", "sort"]) {
     const field = filters.elements[name];
-    if (field !== document.activeElement || !typing) field.value = at[name];
+    if (!typing) field.value = at[name];
   }
   filters.elements.status.value = at.status;
 }
@@ -176,5 +187,7 @@ filters.addEventListener("input", (event) => {
 });
 filters.addEventListener("submit", (event) => {
   event.preventDefault();
-  go(asked());
+  const wanted = asked();
+  if (address(wanted) === address({})) reload();
+  else go(wanted);
 });

@@ -9,13 +9,25 @@ const EVENTS = ["OrderPlaced", "ItemAdded", "OrderShipped", "OrderCancelled"];
 const LOOKS_MS = [200, 1500];
 const AGAIN_MS = [5_000, 60_000];
 
-/** Call *look* when something happened, while the page is seen: a hidden one keeps no connection. */
-export function watch(look) {
+/** Call *ask* when something happened, while the page is seen: a hidden one keeps no connection. */
+export function watch(ask) {
+  let isLooking = false;
+  let isWanted = false;
   let source = null;
   let first;
   let last;
   let pause = AGAIN_MS[0];
   let retry;
+
+  /** One look at a time: what happens meanwhile is looked for behind it, and takes no answer away. */
+  async function look() {
+    isWanted = isLooking;
+    if (isLooking) return;
+    isLooking = true;
+    await ask();
+    isLooking = false;
+    if (isWanted) look();
+  }
 
   function open() {
     clearTimeout(retry);
@@ -58,5 +70,5 @@ export function watch(look) {
     look();
     open();
   });
-  open();
+  if (document.visibilityState !== "hidden") open();
 }

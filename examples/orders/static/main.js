@@ -37,7 +37,4 @@ document.querySelector("[data-skip]").addEventListener("click", (event) => {
 });
 addEventListener("hashchange", show);
 show();
-watch(() => {
-  list.reload();
-  detail.reload();
-});
+watch(() => Promise.all([list.reload(), detail.reload()]));

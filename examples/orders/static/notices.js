@@ -36,11 +36,13 @@ const REASONS = {
   "needs newer code": "its read model waits for a newer version of the application",
   rewound: "the log was put back to an earlier point",
   "another log": "the log is another one",
+  paused: "its read model is paused",
+  parked: "an event that it should show was set aside",
 };
 
 /** Tell in a panel's *notice* that its answer is older than what was asked for; null takes it back. */
 export function tellStale(notice, reason) {
-  const text = `This is older than what you did last: ${REASONS[reason] ?? reason}. It is recorded, and looked for again.`;
+  const text = `This may be older than what was done last: ${REASONS[reason] ?? reason}. Nothing is lost; it is looked for again.`;
   if (!reason) notice.replaceChildren();
   else if (notice.textContent !== text) notice.replaceChildren(el("span", {}, text));
 }
