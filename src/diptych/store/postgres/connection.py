@@ -7,6 +7,7 @@ connection is thrown away, and another one tried.
 
 import asyncio
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -108,8 +109,7 @@ class Line:
             async with asyncio.timeout(self._patience_s):
                 if self._server.prepared:
                     return await connection.fetch(sql, *arguments)
-                async with connection.transaction():
-                    return await connection.fetch(sql, *arguments)
+                return await _in_transaction(connection, sql, arguments)
         except BaseException as error:
             if not isinstance(error, asyncpg.PostgresError) or is_away(error):
                 self.abandon()
@@ -136,6 +136,23 @@ class Line:
                     raise
                 raise NotConnected(str(error) or type(error).__name__) from error
         return self._connection
+
+
+async def _in_transaction(connection: Connection, sql: str, arguments: Sequence[Any]) -> list[asyncpg.Record]:
+    """
+    The rows of a statement in a transaction of its own.
+
+    It is rolled back only where the server itself refused: one that is silent would not answer that either.
+    """
+    transaction = connection.transaction()
+    await transaction.start()
+    try:
+        rows = await connection.fetch(sql, *arguments)
+    except asyncpg.PostgresError:
+        await transaction.rollback()
+        raise
+    await transaction.commit()
+    return rows
 
 
 async def farewell(connection: Connection) -> None:
