@@ -1,5 +1,6 @@
 """What a synchronizer refuses, and what it does while things go wrong inside it."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -17,6 +18,22 @@ from diptych.read.synchronizer import ReadModelSynchronizer
 from diptych.testing.conformance.accounts import Account, Accounts, Journal, Opened, Other, Owners, Paid, System
 from diptych.testing.conformance.case import until
 from diptych.testing.conformance.splitting import SplitAccounts
+
+
+async def test_it_ends_when_it_is_cancelled_and_lets_go_of_what_it_owns(
+    event_store: EventStore, read_db: ReadDatabase
+) -> None:
+    synchronizer = ReadModelSynchronizer(event_store, read_db, [Accounts, Owners])
+    running = asyncio.create_task(synchronizer.run())
+    assert not (await synchronizer.wait_for("accounts", 0, timeout=60)).stale
+    running.cancel()
+
+    done, _ = await asyncio.wait([running], timeout=60)
+
+    assert done
+    assert running.cancelled()
+    async with read_db.snapshot() as connection:
+        assert {each.owner for each in await checkpoint.all_of(connection)} == {None}
 
 
 async def test_an_unknown_name_is_refused_with_those_known(event_store: EventStore, read_db: ReadDatabase) -> None:

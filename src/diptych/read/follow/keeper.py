@@ -77,6 +77,7 @@ class Keeper:
                     await running.pop(share)
                 await self._tidy_at_times(seen)
         finally:
+            self.stop()  # also where it is cancelled: what is under way comes to its end
             await asyncio.gather(*running.values())
 
     def stop(self) -> None:
