@@ -1,5 +1,6 @@
 """A read database in a file: what it refuses, and what it survives."""
 
+import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -14,6 +15,27 @@ from diptych.log import open_store
 from diptych.read.db import engines, sqlite
 from diptych.read.db.database import ReadDatabase, open_read_db
 from diptych.read.db.sqlite import APPLICATION_ID, connect
+
+
+async def test_who_is_cancelled_again_and_again_leaves_no_connection_behind(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with open_read_db(f"sqlite:///{tmp_path / 'read.db'}") as read_db:
+
+        async def look() -> None:
+            async with read_db.snapshot() as connection:
+                await connection.execute(text("SELECT 1"))
+                await asyncio.sleep(3600)
+
+        for turns in range(12):
+            looking = asyncio.create_task(look())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            while not looking.done():  # as an anyio scope does, with a client that went away
+                looking.cancel()
+                await asyncio.sleep(0)
+            assert looking.cancelled()
+    assert not caplog.records
 
 
 async def test_a_file_locked_by_another_writer_is_unavailable_and_then_works(tmp_path: Path) -> None:

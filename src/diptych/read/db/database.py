@@ -46,6 +46,7 @@ class ReadDatabase:
         self._place: Place | None = None
         self._bell: Bell | None = None
         self._hearers: set[Callable[[], None]] = set()
+        self._closing: set[asyncio.Future[None]] = set()
 
     @property
     def dialect_name(self) -> str:
@@ -186,11 +187,17 @@ class ReadDatabase:
         try:
             return await to_its_end(opening)
         except asyncio.CancelledError:
-            if not opening.cancelled() and opening.exception() is None:
-                await opening.result().close()
+            opening.add_done_callback(self._close_unwanted)
             raise
         except OSError as error:  # on the way to a server; one in a handler of a projection is its own affair
             raise self._away(error) from error
+
+    def _close_unwanted(self, opening: "asyncio.Future[AsyncConnection]") -> None:
+        """Give back what came to be when nobody was left who wanted it: some are cancelled again while they wait."""
+        if not opening.cancelled() and opening.exception() is None:
+            closing = asyncio.ensure_future(opening.result().close())
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
 
     def _insist_on_the_file(self) -> None:
         if self._place is not None:
