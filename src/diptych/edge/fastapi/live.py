@@ -211,7 +211,7 @@ async def _next(asking: _Asking, position: int, before: Answer[Any]) -> Answer[A
     try:
         return await asking.beyond(position)
     except NotFound:
-        return Answer(None, before.position)
+        return Answer(None, before.position, stale=True, reason="not found")  # which no position puts an end to
     except Unavailable as error:
         _logger.info("a query that is watched can't be answered now: %s", error)
         await asyncio.sleep(PAUSE_S)

@@ -52,16 +52,22 @@ class Tail:
     async def watched(self) -> AsyncIterator[None]:
         """Follow for as long as the block runs, with everybody else who does."""
         self._watching += 1
-        task = self._task = self._task or asyncio.create_task(self._follow(), name="diptych-live")
+        if self._task is None or self._task.done():
+            self._begin()
         try:
             yield
         finally:
             self._watching -= 1
-            if not self._watching:
-                self._task = None
+            if not self._watching and self._task is not None:
+                task, self._task = self._task, None
                 task.cancel()
                 await asyncio.wait([task])
-                _note_end(task)
+
+    def _begin(self) -> None:
+        """Follow anew; whatever was seen before, the log may have gone back since."""
+        self._last, self._through = None, 0
+        self._task = asyncio.create_task(self._follow(), name="diptych-live")
+        self._task.add_done_callback(_note_end)
 
     async def after(self, position: int) -> Piece:
         """
@@ -92,25 +98,31 @@ class Tail:
                 await asyncio.wait_for(self._moved.wait(), timeout_s)
 
     async def _follow(self) -> None:
-        self._last, connections = None, -1
+        has_begun, stood_on = False, -1
         while True:
             try:
-                if connections < 0:
-                    self._through = await self._event_store.head()
+                if not has_begun:
+                    self._move_to(await self._event_store.head())
+                    has_begun = True
                 piece = await self.after(self._through)
-                if self._event_store.store.connections != connections:  # it may lead to a server that lacks something
-                    connections = self._event_store.store.connections
+                connections = self._event_store.store.connections
+                if connections != stood_on:  # a new one may lead to a server that lacks something
                     await insist_on(self._event_store, self._through)
+                    stood_on = connections
             except Unavailable as error:
                 _logger.info("the log can't be followed now: %s", error)
                 await asyncio.sleep(POLL_S)
                 continue
             if piece.through > self._through:
-                self._last, self._through = piece, piece.through
-                moved, self._moved = self._moved, asyncio.Event()
-                moved.set()
+                self._last = piece
+                self._move_to(piece.through)
             if not piece.is_full:
                 await self._event_store.wait_beyond(self._through, POLL_S)
+
+    def _move_to(self, through: int) -> None:
+        self._through = through
+        moved, self._moved = self._moved, asyncio.Event()
+        moved.set()
 
     async def _read(self, position: int) -> Piece:
         try:
