@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
 from diptych.codec import EPOCH
-from diptych.errors import Misuse
-from diptych.store.port import Store, StoredEvent
+from diptych.errors import LogRewound, Misuse
+from diptych.store.port import Page, Store, StoredEvent
 
 At: TypeAlias = int | datetime
 
@@ -51,6 +51,21 @@ async def position_at(store: Store, at: At) -> int:
         else:
             through = middle
     return before
+
+
+def check_goes_further(page: Page, after: int, through: int) -> None:
+    """
+    Insist that a walk over the log comes nearer to where it is to end: it would go on for ever.
+
+    Raises:
+        LogRewound: The log ends before that by now.
+    """
+    if page.through <= after:
+        raise LogRewound(
+            who=f"a walk up to position {through}",
+            why=f"the log ends at {page.through}: it went back meanwhile",
+            repair="begin again",
+        )
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:

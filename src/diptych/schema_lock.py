@@ -19,6 +19,7 @@ from diptych.errors import BadFile, SchemaChanged, Unreadable
 from diptych.event import Event, event_type
 from diptych.json_schema import schema_of
 from diptych.log import EventStore
+from diptych.past import check_goes_further
 
 UPCAST = "raise the version and upcast from the old one"
 CURE = f"give it back, or {UPCAST}"
@@ -70,6 +71,7 @@ async def check_log(event_store: EventStore) -> dict[tuple[str, int], int]:
     position, head = 0, await event_store.head()
     while position < head:
         page = await event_store.page(position, limit=PAGE)
+        check_goes_further(page, position, head)
         for stored in page.events:
             kind = stored.type, stored.schema_version
             found[kind] = found.get(kind, 0) + 1

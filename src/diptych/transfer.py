@@ -35,6 +35,7 @@ from diptych.log_file import (
     encoded,
     read_lines,
 )
+from diptych.past import check_goes_further
 from diptych.store import open_store_backend
 from diptych.store.port import UNFINISHED, LogIdentity, Store, StoredCommand, StoredEvent
 
@@ -214,6 +215,7 @@ async def _write_rest(store: Store, file: BinaryIO, found: _Found, progress: Pro
     position = found.last.position if found.last else 0
     while position < through:
         page = await store.read(position, limit=BATCH)
+        check_goes_further(page, position, through)
         events = [event for event in page.events if event.position <= through]
         file.writelines(encoded(EventLine.of(event)) for event in events)
         found.last = events[-1] if events else found.last

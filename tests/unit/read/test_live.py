@@ -1,5 +1,6 @@
 """A row folded when it is asked for is the row that is kept, now and as of any place in the log."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Column, MetaData, String, Table
+from typing_extensions import override
 
 from diptych import (
     BadProjection,
@@ -16,6 +18,7 @@ from diptych import (
     EventStore,
     Key,
     Live,
+    LogRewound,
     Misuse,
     Projection,
     Query,
@@ -29,6 +32,9 @@ from diptych import (
     open_read_db,
     open_store,
 )
+from diptych.catalogue import Catalogue
+from diptych.codec import Codec
+from diptych.store.memory import MemoryStore
 from diptych.store.port import Append, NewEvent, StreamAppend
 from diptych.testing import in_process
 
@@ -237,3 +243,23 @@ async def test_a_handler_is_given_rows_that_are_folded_when_they_are_asked_for(e
         await running.event_store.append_events(stream_id="Account-a", stream_type="Account", events=EVENTS[:3])
         assert (await running.ask(BalanceOf(account="a"))).data == Balance("a", -5)
         assert (await running.ask(BalanceOf(account="z"))).data is None
+
+
+class GoingBack(MemoryStore):
+    """A log that is put back right behind the answer where it ends."""
+
+    @override
+    async def head(self) -> int:
+        head = await super().head()
+        self._events.pop()
+        return head
+
+
+async def test_a_log_that_goes_back_while_a_row_is_folded_is_told() -> None:
+    event_store = EventStore(GoingBack(), Codec(Catalogue([Opened, Paid, Closed])))
+    for account in "ab":
+        event = Opened(account=account, day=date(2026, 1, 1))
+        await event_store.append_events(stream_id=account, stream_type="Account", events=[event])
+
+    with pytest.raises(LogRewound, match="it went back meanwhile; begin again"):
+        await asyncio.wait_for(Live(event_store, Balances).get("a"), 60)

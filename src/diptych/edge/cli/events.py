@@ -14,7 +14,7 @@ from diptych.edge.cli.options import LOG_URL, Json, Log, looking_at, moment
 from diptych.edge.cli.printing import event_line, more, print_event, print_json, told_event
 from diptych.edge.cli.running import told_to_stop
 from diptych.errors import NotFound
-from diptych.past import position_at
+from diptych.past import check_goes_further, position_at
 from diptych.store.port import Store, StoredEvent
 
 PAGE = 1_000
@@ -183,6 +183,7 @@ async def _ended_before(store: Store, time: datetime) -> int:
 async def _matching(store: Store, wanted: Filter, after: int, through: int) -> AsyncIterator[StoredEvent]:
     while after < through:
         page = await store.read(after, limit=PAGE, categories=wanted.categories, types=wanted.types)
+        check_goes_further(page, after, through)
         for event in page.events:
             if event.position > through:
                 return

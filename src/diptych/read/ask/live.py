@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 from diptych.errors import BadProjection
 from diptych.event import RawEvent, RecordedEvent
 from diptych.log import EventStore
-from diptych.past import At, position_at
+from diptych.past import At, check_goes_further, position_at
 from diptych.read.projections.batch import collector_paused
 from diptych.read.projections.projection import AnyProjection, TableProjection, TwoRoundProjection, checked, type_names
 from diptych.store.port import StoredEvent
@@ -84,6 +84,7 @@ class Live(Generic[Row]):
         position = 0
         while position < through:
             page = await store.read(position, limit=BATCH, types=self._types)
+            check_goes_further(page, position, through)
             yield _wanted(page.events, self._types, through)
             position = page.through
 
