@@ -142,7 +142,8 @@ class InFlight:
         end = self._ends[command_id] or asyncio.get_running_loop().create_future()
         self._ends[command_id] = end
         try:
-            await asyncio.wait_for(asyncio.shield(end), patience_s)  # many wait for it, and may be cancelled
+            async with asyncio.timeout(patience_s):
+                await asyncio.shield(end)  # many wait for it, and may be cancelled
         except TimeoutError as late:
             raise InProgress(command_id) from late
 
