@@ -1,12 +1,15 @@
 """How a watcher goes on when its looks fail, and when nobody of its process follows any more."""
 
+import asyncio
+
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from diptych.errors import Unavailable
 from diptych.log import EventStore
 from diptych.read.books import checkpoint
 from diptych.read.books.checkpoint import Checkpoint, Generation
-from diptych.read.books.wait import Watcher
+from diptych.read.books.wait import OneForAll, Watcher
 from diptych.read.db.database import ReadDatabase
 from diptych.testing.conformance.accounts import Accounts, Opened, System
 
@@ -45,3 +48,23 @@ async def test_what_no_runner_moves_any_more_is_looked_at_again(read_db: ReadDat
     watcher.forget(of)
 
     assert not watcher.lags("accounts", 1, 6)
+
+
+async def test_who_asks_for_what_is_closed_meanwhile_is_told_and_not_cancelled() -> None:
+    begun = asyncio.Event()
+
+    async def never() -> None:
+        begun.set()
+        await asyncio.sleep(3600)
+
+    one = OneForAll(never)
+    under_way = asyncio.create_task(one.fresh())
+    await begun.wait()
+    behind = asyncio.create_task(one.fresh())
+    await asyncio.sleep(0)
+
+    await one.close()
+
+    for asked in (under_way, behind):
+        with pytest.raises(Unavailable, match="ask again where they are open"):
+            await asked

@@ -231,15 +231,25 @@ class OneForAll(Generic[T]):
         self._next: asyncio.Future[T] | None = None
 
     async def fresh(self) -> T:
-        """What came of it, begun after this call."""
+        """
+        What came of it, begun after this call.
+
+        Raises:
+            Unavailable: It was closed meanwhile.
+        """
         if self._next is None:
             self._next = asyncio.ensure_future(self._after(self._running))
             self._next.add_done_callback(_retrieved)
-        return await asyncio.shield(self._next)
+        fresh = self._next
+        await asyncio.wait([fresh])
+        if fresh.cancelled():
+            raise Unavailable("the read models are being closed: ask again where they are open")
+        return fresh.result()
 
     async def close(self) -> None:
         """Give up what is under way."""
-        for future in (self._running, self._next):
+        under_way, self._running, self._next = (self._running, self._next), None, None
+        for future in under_way:
             if future is not None:
                 future.cancel()
                 await asyncio.wait([future])

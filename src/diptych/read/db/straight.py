@@ -37,7 +37,7 @@ class Straight(Protocol):
         """
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close every connection; one that is in use, once its statement has ended."""
 
 
 class OnSqlite:
@@ -47,6 +47,7 @@ class OnSqlite:
         self._path = str(path)
         self._free: list[_Reader] = []
         self._open = 0
+        self._is_closed = False
 
     async def fetch(self, statement: str, parameters: Sequence[Any]) -> Found:
         """See `Straight.fetch`."""
@@ -58,9 +59,12 @@ class OnSqlite:
             raise Unfit(str(error)) from error
         finally:
             self._free.append(reader)
+            if self._is_closed:
+                await self.close()
 
     async def close(self) -> None:
-        """See `Straight.close`; statements under way are finished."""
+        """See `Straight.close`."""
+        self._is_closed = True
         while self._free:
             reader = self._free.pop()
             await to_its_end(reader.thread.run(reader.close))

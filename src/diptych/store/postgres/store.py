@@ -134,7 +134,7 @@ class PostgresStore(Store):
     @override
     async def put(self, events: Sequence[StoredEvent], commands: Sequence[StoredCommand] = ()) -> None:
         await put(self._server, self._patience_s, events, commands)
-        self._watcher.appended(events[-1].position if events else 0)
+        self._watcher.appended(events[-1].position if events else 0, self._server.connections)
 
     @override
     async def prune_commands(self, before: int, *, after: str = "", limit: int) -> Pruned:
@@ -164,7 +164,7 @@ class PostgresStore(Store):
 
     def _appended(self, position: int, connections: int) -> None:
         self._flusher.heard_of(position, connections)
-        self._watcher.appended(position)
+        self._watcher.appended(position, connections)
 
     async def _close(self) -> None:
         await self._writer.close()

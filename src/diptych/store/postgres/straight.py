@@ -35,6 +35,7 @@ class Straight:
         self._patience_s, self._longest_s, self._failed = patience_s, longest_s, failed
         self._free: list[asyncpg.Connection] = []
         self._turns = asyncio.Semaphore(AT_ONCE)
+        self._is_closed = False
 
     async def fetch(self, statement: str, parameters: Sequence[Any]) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
         """The names of what a statement reads, and its rows."""
@@ -62,7 +63,8 @@ class Straight:
             raise self._failed(f"{AT_ONCE} statements are under way") from error
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close every connection; one that is in use, once its statement has ended."""
+        self._is_closed = True
         while self._free:
             await farewell(self._free.pop())
 
@@ -74,6 +76,8 @@ class Straight:
             connection.terminate()
             raise
         self._free.append(connection)
+        if self._is_closed:
+            await self.close()
         return rows
 
     async def _connected(self) -> asyncpg.Connection:

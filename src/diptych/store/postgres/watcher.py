@@ -36,10 +36,10 @@ class Watcher:
             self._waiters.forget()
         await self._waiters.wait_beyond(position, timeout_s, began=self._begin)
 
-    def appended(self, position: int) -> None:
-        """This process has appended up to *position*: it is told here and everywhere."""
+    def appended(self, position: int, connections: int) -> None:
+        """This process has appended up to *position*, over connections of that time: it is told here and everywhere."""
         if position > self._waiters.known:
-            self.moved_to(position)
+            self._heard_of(position, connections)
             self._bell.ring()
 
     def moved_to(self, position: int) -> None:
@@ -68,5 +68,13 @@ class Watcher:
                 async with asyncio.timeout(POLL_S):
                     await self._heard.wait()
             self._heard.clear()
+            connections = self._server.connections
             with suppress(DiptychError):  # who waits finds out by looking
-                self.moved_to(await self._ask_head())
+                self._heard_of(await self._ask_head(), connections)
+
+    def _heard_of(self, position: int, connections: int) -> None:
+        """The log reaches up to *position*, unless that was on a server that is another one by now: ask that."""
+        if connections == self._server.connections:
+            self.moved_to(position)
+        else:
+            self._heard.set()
