@@ -141,6 +141,21 @@ async def test_a_log_that_went_back_is_found_though_its_head_could_not_be_read_a
             await asyncio.wait_for(ended(tail, lost), 60)
 
 
+async def test_a_log_that_has_other_events_by_now_is_found_though_it_is_longer() -> None:
+    event_store = EventStore(store := FailingOver(), Codec(Catalogue([Noted])))
+    tail = Tail(event_store, ["Note"])
+    await noted(event_store)
+    async with tail.watched():
+        lost = await noted(event_store)
+        await until(lambda: at(tail) == lost, "the event was not followed")
+        store.fail_over()
+        assert await noted(event_store) == lost
+        await noted(event_store)
+
+        with pytest.raises(LogRewound):
+            await asyncio.wait_for(ended(tail, lost), 60)
+
+
 async def test_who_read_before_the_tail_began_is_woken_when_it_has() -> None:
     event_store = EventStore(FailingOver(), Codec(Catalogue([Noted])))
     tail = Tail(event_store, ["Note"])

@@ -18,6 +18,7 @@ from fastapi.sse import format_sse_event
 from diptych.errors import LogRewound, Unavailable
 from diptych.event import RawEvent, RecordedEvent
 from diptych.log import EventStore
+from diptych.store.port import StoredEvent
 
 _logger = logging.getLogger("diptych.http")
 
@@ -28,12 +29,19 @@ _encode = msgspec.json.Encoder().encode
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Events as they are sent, from behind one position up to another; whether there may be more at once."""
+    """
+    Events as they are sent, from behind one position up to another.
+
+    Attributes:
+        is_full: Whether there may be more at once.
+        last: The last of them, as it is stored.
+    """
 
     after: int
     through: int
     sent: bytes
     is_full: bool
+    last: StoredEvent | None = None
 
 
 class Tail:
@@ -99,6 +107,7 @@ class Tail:
 
     async def _follow(self) -> None:
         has_begun, stood_on = False, -1
+        last: StoredEvent | None = None
         while True:
             try:
                 if not has_begun:
@@ -107,14 +116,14 @@ class Tail:
                 piece = await self.after(self._through)
                 connections = self._event_store.store.connections
                 if connections != stood_on:  # a new one may lead to a server that lacks something
-                    await insist_on(self._event_store, self._through)
+                    await insist_on(self._event_store, self._through, last)
                     stood_on = connections
             except Unavailable as error:
                 _logger.info("the log can't be followed now: %s", error)
                 await asyncio.sleep(POLL_S)
                 continue
             if piece.through > self._through:
-                self._last = piece
+                self._last, last = piece, piece.last or last
                 self._move_to(piece.through)
             if not piece.is_full:
                 await self._event_store.wait_beyond(self._through, POLL_S)
@@ -130,7 +139,7 @@ class Tail:
         finally:
             del self._reads[position]  # here: who comes once it is over must not be given what was read before
         sent = b"".join(_event(self._event_store.decode(stored)) for stored in page.events)
-        return Piece(position, page.through, sent, len(page.events) == PIECE)
+        return Piece(position, page.through, sent, len(page.events) == PIECE, page.events[-1] if page.events else None)
 
 
 def _note_end(task: "asyncio.Task[Any]") -> None:
@@ -139,17 +148,19 @@ def _note_end(task: "asyncio.Task[Any]") -> None:
         task.exception()
 
 
-async def insist_on(event_store: EventStore, position: int) -> None:
+async def insist_on(event_store: EventStore, position: int, last: StoredEvent | None = None) -> None:
     """
-    Insist that a position is in the log.
+    Insist that a position is in the log, and the last event that was seen of it.
 
     Raises:
-        LogRewound: The log ends before it.
+        LogRewound: The log ends before it, or has another event in its place.
     """
-    if position > await event_store.head():
+    there = await event_store.store.event_at(last.position) if last else None
+    is_another = last is not None and (there is None or there.id != last.id)
+    if is_another or position > await event_store.head():
         raise LogRewound(
             who=f"event id {position}",
-            why="the log ends before it: it was put back, or is another one",
+            why="it is not in the log any more, which was put back or is another one",
             repair="connect again without Last-Event-ID, and read again what is shown",
         )
 
