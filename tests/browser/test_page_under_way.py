@@ -71,6 +71,26 @@ def test_an_answer_is_shown_though_more_happens_before_it_comes(page: Page, api:
     page.evaluate("clearInterval(window.storm)")
 
 
+def test_news_leaves_the_list_where_it_was_scrolled_to_and_another_page_begins_at_its_top(
+    page: Page, api: httpx.Client
+) -> None:
+    orders = [{**ORDER, "customer_id": "jana", "order_id": f"of-jana-{number}"} for number in range(25)]
+    by_somebody_else(api, *orders)
+    go(page, customer="jana")
+    expect(rows(page)).to_have_count(20)
+    panel = page.locator(".panel", has=page.locator("#list"))
+    panel.evaluate("panel => panel.scrollTop = 150")
+
+    api.post("/orders/of-jana-20/ship", json={}).raise_for_status()
+    expect(rows(page).nth(4)).to_contain_text("Shipped")
+    assert panel.evaluate("panel => panel.scrollTop") == 150
+
+    page.get_by_role("link", name="Next").click()
+    expect(rows(page)).to_have_count(5)
+    assert panel.evaluate("panel => panel.scrollTop") == 0
+    expect(page.get_by_role("link", name="Next")).to_be_focused()
+
+
 def test_a_page_that_nobody_sees_keeps_no_connection(opened: Callable[..., Opened], served: Served) -> None:
     one = opened(served.url)
     one.page.add_init_script(HIDDEN)

@@ -79,9 +79,9 @@ async function load(question) {
 /** Show a page; one that tells nothing new stays as it is, and whoever was at a row stays there. */
 function render(page) {
   const before = told;
-  const isOther = rendered !== shown;
+  const isOther = JSON.stringify(shown) !== rendered;
   told = JSON.stringify([shown, page]);
-  rendered = shown;
+  rendered = JSON.stringify(shown);
   if (told === before) return;
   const { id: at, step: towards } = document.activeElement?.dataset ?? {};
   const rows = page.items.map((order) => el("li", {}, row(order)));

@@ -24,8 +24,11 @@ export function watch(ask) {
     isWanted = isLooking;
     if (isLooking) return;
     isLooking = true;
-    await ask();
-    isLooking = false;
+    try {
+      await ask();
+    } finally {
+      isLooking = false;
+    }
     if (isWanted) look();
   }
 
