@@ -1,5 +1,6 @@
 """What comes late, twice or in another order than it was asked for does no harm on the page."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -89,6 +90,22 @@ def test_news_leaves_the_list_where_it_was_scrolled_to_and_another_page_begins_a
     expect(rows(page)).to_have_count(5)
     assert panel.evaluate("panel => panel.scrollTop") == 0
     expect(page.get_by_role("link", name="Next")).to_be_focused()
+
+
+def test_an_order_and_its_history_come_together(page: Page, api: httpx.Client) -> None:
+    order_id = order_of(api, "karl")
+    seen(api, api.post(f"/orders/{order_id}/ship", json={}))
+    page.goto("about:blank")  # what happened before is told to no page
+
+    def lag_behind(route: Route) -> None:
+        response = route.fetch()
+        told = response.json()
+        route.fulfill(response=response, json={**told, "items": told["items"][1:]})
+
+    page.route(re.compile(r"/history\?"), lag_behind, times=1)
+    page.goto(f"/#order={order_id}")
+
+    expect(happened(page)).to_have_count(2)
 
 
 def test_a_page_that_nobody_sees_keeps_no_connection(opened: Callable[..., Opened], served: Served) -> None:

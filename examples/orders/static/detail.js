@@ -107,7 +107,8 @@ async function load(id) {
     ]);
     if (isNews(into, [found.data, history.data])) render(into, found.data, historyOf(history.data, older));
     tellStale(into.notice, found.stale ?? history.stale);
-    if (found.stale ?? history.stale) again = setTimeout(reload, AGAIN_MS);
+    const isApart = history.data.items[0]?.version !== found.data.version; // they are two read models
+    if (found.stale || history.stale || isApart) again = setTimeout(reload, AGAIN_MS);
   } catch (problem) {
     if (mine.signal.aborted) return;
     into.told = null;

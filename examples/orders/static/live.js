@@ -2,11 +2,12 @@
  * Notice what others do: every event of an order lets the page look again.
  *
  * An event is told as soon as it is durable, which may be before a read model has it: so the page looks soon
- * and once more a little later. It is a courtesy; what one did oneself is asked for by its position.
+ * and a little later, and once more. It is a courtesy; what one did oneself is asked for by its position.
  */
 
 const EVENTS = ["OrderPlaced", "ItemAdded", "OrderShipped", "OrderCancelled"];
-const LOOKS_MS = [200, 1500];
+const SOON_MS = 200;
+const LATER_MS = [1500, 6000];
 const AGAIN_MS = [5_000, 60_000];
 
 /** Call *ask* when something happened, while the page is seen: a hidden one keeps no connection. */
@@ -15,7 +16,7 @@ export function watch(ask) {
   let isWanted = false;
   let source = null;
   let first;
-  let last;
+  let later = [];
   let pause = AGAIN_MS[0];
   let retry;
 
@@ -40,13 +41,13 @@ export function watch(ask) {
     };
     source.onerror = () => {
       soon();
-      if (source?.readyState === EventSource.CLOSED) later();
+      if (source?.readyState === EventSource.CLOSED) openLater();
     };
     for (const event of EVENTS) source.addEventListener(event, soon);
   }
 
   /** A lost connection it takes up again by itself; where it was refused, that is for us to do. */
-  function later() {
+  function openLater() {
     retry = setTimeout(open, pause);
     pause = Math.min(2 * pause, AGAIN_MS[1]);
   }
@@ -62,9 +63,9 @@ export function watch(ask) {
     first ??= setTimeout(() => {
       first = undefined;
       look();
-    }, LOOKS_MS[0]);
-    clearTimeout(last);
-    last = setTimeout(look, LOOKS_MS[1]);
+    }, SOON_MS);
+    for (const timer of later) clearTimeout(timer);
+    later = LATER_MS.map((ms) => setTimeout(look, ms));
   }
 
   document.addEventListener("visibilitychange", () => {
