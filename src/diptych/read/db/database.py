@@ -6,7 +6,7 @@ goes wrong because the database is away is `Unavailable`: try again.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from hashlib import blake2b
 from importlib.resources import files
@@ -46,7 +46,7 @@ class ReadDatabase:
         self._place: Place | None = None
         self._bell: Bell | None = None
         self._hearers: set[Callable[[], None]] = set()
-        self._closing: set[asyncio.Future[None]] = set()
+        self._closing: set[asyncio.Task[None]] = set()
 
     @property
     def dialect_name(self) -> str:
@@ -89,6 +89,8 @@ class ReadDatabase:
         """Close every connection."""
         if self._bell is not None:
             await self._bell.close()
+        if self._closing:
+            await asyncio.wait(self._closing, timeout=PATIENCE_S)
         await self._engines.dispose()
 
     @asynccontextmanager
@@ -180,24 +182,24 @@ class ReadDatabase:
             try:
                 yield connection
             finally:
-                await to_its_end(connection.close(), patience_s=PATIENCE_S)
+                await to_its_end(self._to_be_closed(connection.close()), patience_s=PATIENCE_S)
 
     async def _connection(self, engine: AsyncEngine) -> AsyncConnection:
         opening = asyncio.ensure_future(engine.connect())
         try:
             return await to_its_end(opening)
         except asyncio.CancelledError:
-            opening.add_done_callback(self._close_unwanted)
+            _ = self._to_be_closed(_given_back(opening))
             raise
         except OSError as error:  # on the way to a server; one in a handler of a projection is its own affair
             raise self._away(error) from error
 
-    def _close_unwanted(self, opening: "asyncio.Future[AsyncConnection]") -> None:
-        """Give back what came to be when nobody was left who wanted it: some are cancelled again while they wait."""
-        if not opening.cancelled() and opening.exception() is None:
-            closing = asyncio.ensure_future(opening.result().close())
-            self._closing.add(closing)
-            closing.add_done_callback(self._closing.discard)
+    def _to_be_closed(self, closing: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        """Close a connection, though whoever waits for that is cancelled again and again."""
+        task = asyncio.create_task(closing)
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+        return task
 
     def _insist_on_the_file(self) -> None:
         if self._place is not None:
@@ -219,6 +221,13 @@ class ReadDatabase:
 
     def _away(self, cause: BaseException | None) -> Unavailable:
         return Unavailable(f"the read database {self._engines.name} can't be used now: {cause}")
+
+
+async def _given_back(opening: "asyncio.Future[AsyncConnection]") -> None:
+    """Close what came to be when nobody was left who wanted it; whoever was there knows why it did not."""
+    await asyncio.wait([opening])
+    if not opening.cancelled() and opening.exception() is None:
+        await opening.result().close()
 
 
 @asynccontextmanager
