@@ -75,6 +75,14 @@ async def noted(event_store: EventStore) -> int:
     return (await event_store.append_events(stream_id="Note-1", stream_type="Note", events=[NOTED])).position
 
 
+async def followed_and_lost(tail: Tail, event_store: EventStore, store: FailingOver) -> int:
+    """The position of an event that was followed, and that the next server lacks."""
+    lost = await noted(event_store)
+    await until(lambda: at(tail) == lost, "the event was not followed")
+    store.fail_over()
+    return lost
+
+
 async def test_who_comes_when_a_read_is_over_is_not_given_what_it_found() -> None:
     store = Held()
     event_store = EventStore(store, Codec(Catalogue([Noted])))
@@ -96,9 +104,7 @@ async def test_who_comes_after_a_fail_over_is_told_what_is_there_and_nothing_tha
     tail = Tail(event_store, ["Note"])
     kept = await noted(event_store)
     async with tail.watched():
-        lost = await noted(event_store)
-        await until(lambda: at(tail) == lost, "the event was not followed")
-        store.fail_over()
+        lost = await followed_and_lost(tail, event_store, store)
         with pytest.raises(LogRewound):
             await asyncio.wait_for(ended(tail, lost), 60)
 
@@ -114,9 +120,7 @@ async def test_who_comes_where_following_ended_does_not_end_with_it() -> None:
     tail = Tail(event_store, ["Note"])
     kept = await noted(event_store)
     async with tail.watched():  # by somebody slow, who stays
-        lost = await noted(event_store)
-        await until(lambda: at(tail) == lost, "the event was not followed")
-        store.fail_over()
+        lost = await followed_and_lost(tail, event_store, store)
         with pytest.raises(LogRewound):
             await asyncio.wait_for(ended(tail, lost), 60)
 
@@ -132,10 +136,8 @@ async def test_a_log_that_went_back_is_found_though_its_head_could_not_be_read_a
     tail = Tail(event_store, ["Note"])
     await noted(event_store)
     async with tail.watched():
-        lost = await noted(event_store)
-        await until(lambda: at(tail) == lost, "the event was not followed")
+        lost = await followed_and_lost(tail, event_store, store)
         store.away = 1
-        store.fail_over()
 
         with pytest.raises(LogRewound):
             await asyncio.wait_for(ended(tail, lost), 60)
@@ -146,9 +148,7 @@ async def test_a_log_that_has_other_events_by_now_is_found_though_it_is_longer()
     tail = Tail(event_store, ["Note"])
     await noted(event_store)
     async with tail.watched():
-        lost = await noted(event_store)
-        await until(lambda: at(tail) == lost, "the event was not followed")
-        store.fail_over()
+        lost = await followed_and_lost(tail, event_store, store)
         assert await noted(event_store) == lost
         await noted(event_store)
 

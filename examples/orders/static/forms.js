@@ -53,8 +53,10 @@ export function commandForm({ label, submit, danger, content, request, done, fai
   }
 
   function giveUp() {
-    if (busy) say(`${label}: given up. If it had reached the server, it is done.`);
-    if (busy) key = newKey();
+    if (busy) {
+      say(`${label}: given up. If it had reached the server, it is done.`);
+      key = newKey();
+    }
     sending.abort();
     tidy();
     discard();

@@ -95,14 +95,14 @@ class MessageRoute(APIRoute):
     direct: DirectAnswers | None = None
 
     @property
-    def takes(self) -> frozenset[str]:
+    def answers_to(self) -> frozenset[str]:
         """The methods of requests that it answers."""
         methods = frozenset(self.methods or ())
         return methods | {"HEAD"} if "GET" in methods and not self.is_endless else methods
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request; one whose method the path doesn't have is told which it has."""
-        if scope["method"] == "HEAD" and "HEAD" in self.takes:
+        if scope["method"] == "HEAD" and "HEAD" in self.answers_to:
             scope, send = _as_get(scope), _without_body(send)
         if scope["method"] not in (self.methods or ()):
             raise HTTPException(405, headers={"Allow": ", ".join(sorted(self.allowed))})

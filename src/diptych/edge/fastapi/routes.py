@@ -135,8 +135,8 @@ def connect(router: APIRouter, limits: Limits) -> None:
     routes = [route for route in router.routes if isinstance(route, MessageRoute)]
     for route in routes:
         here = [other for other in routes if other.path == route.path]
-        route.allowed = frozenset(method for other in here for method in other.takes)
-        route.asking = frozenset(method for other in here if "queries" in other.tags for method in other.takes)
+        route.allowed = frozenset(method for other in here for method in other.answers_to)
+        route.asking = frozenset(method for other in here if "queries" in other.tags for method in other.answers_to)
         route.limits = limits
 
 
