@@ -18,6 +18,7 @@ from diptych.store.postgres.appender import outcome_of
 from diptych.store.postgres.connection import Line, Server, explain, is_away
 from diptych.store.postgres.flusher import Flusher, Witness
 from diptych.store.postgres.history import command_of
+from diptych.store.postgres.pages import event_of, events_after
 from diptych.store.postgres.together import Together
 from diptych.store.statements import statements
 
@@ -43,21 +44,18 @@ class Readers:
         self, after: int, limit: int, categories: Collection[str], types: Collection[str], *, durable: bool
     ) -> Page:
         """Matching events after a position and how far they reach, seen in one snapshot."""
-        sql, arguments = _page_statement(categories, types)
 
         async def look() -> Page | None:
             connections = self._server.connections
-            rows = await self._fetch(sql, after, limit, *arguments)
-            events = tuple(map(_event, rows)) if rows[0]["position"] is not None else ()
-            end = (
-                (events[-1].position, events[-1].id) if len(events) == limit else (rows[0]["head"], rows[0]["head_id"])
-            )
-            if end[0] is None:
+            found = await events_after(self._fetch, after, limit, categories, types)
+            if found.head is None or found.head_id is None:
                 return Page((), after)
-            if rows[0]["durable"]:
-                self._flusher.heard_of(end[0], connections)
-            stays = not durable or await self._stays(*end)
-            return Page(events, max(after, end[0])) if stays else None
+            is_full = len(found.events) == limit
+            position, id = (found.events[-1].position, found.events[-1].id) if is_full else (found.head, found.head_id)
+            if found.durable:
+                self._flusher.heard_of(position, connections)
+            stays = not durable or await self._stays(position, id)
+            return Page(found.events, max(after, position)) if stays else None
 
         return await self._insist(look)
 
@@ -69,7 +67,7 @@ class Readers:
                 return whole
 
         async def look() -> Sequence[StoredEvent] | None:
-            events = tuple(_event(row) for row in await self._fetch(_SQL["read_stream"], stream, after, limit))
+            events = tuple(event_of(row) for row in await self._fetch(_SQL["read_stream"], stream, after, limit))
             stays = not durable or not events or await self._stays(events[-1].position, events[-1].id)
             return events if stays else None
 
@@ -101,7 +99,7 @@ class Readers:
         """The event at exactly this position."""
 
         async def look() -> tuple[StoredEvent | None] | None:
-            events = [_event(row) for row in await self._fetch(_SQL["event_at"], position)]
+            events = [event_of(row) for row in await self._fetch(_SQL["event_at"], position)]
             if not events:
                 return (None,)
             return (events[0],) if await self._stays(position, events[0].id) else None
@@ -162,7 +160,7 @@ class Readers:
         """Of each stream the first events, all that it has where they are fewer than `SHORT`."""
         found: list[list[StoredEvent]] = [[] for _ in streams]
         for row in await self._fetch(_SQL["read_streams"], streams, SHORT):
-            found[row["place"] - 1].append(_event(row))
+            found[row["place"] - 1].append(event_of(row))
         return found
 
     async def _insist(self, look: Callable[[], Awaitable[T | None]]) -> T:
@@ -215,18 +213,3 @@ class Readers:
 
     def _explained(self, error: Exception) -> Exception:
         return error if isinstance(error, DiptychError) else explain(error, self._server.name)
-
-
-def _page_statement(categories: Collection[str], types: Collection[str]) -> tuple[str, tuple[Any, ...]]:
-    if types:
-        return _SQL["read_types"], (sorted(set(types)), sorted(set(categories)) or None)
-    if categories:
-        return _SQL["read_categories"], (sorted(set(categories)),)
-    return _SQL["read_all"], ()
-
-
-def _event(row: Any) -> StoredEvent:
-    position, stream, category, version, type, schema_version, id, payload, metadata, recorded_at = row[:10]
-    return StoredEvent(
-        position, stream, category, version, type, schema_version, id, payload.encode(), metadata.encode(), recorded_at
-    )

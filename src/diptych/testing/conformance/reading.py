@@ -62,6 +62,18 @@ class Reading(StoreCase):
 
         assert await store.read(1_000_000, limit=10) == Page((), 1_000_000)
 
+    async def test_names_of_any_characters_come_back(self, store: Store) -> None:
+        names = ["a\x1fb", "\x1f", "\x1e\x1f", "a\nb\tc", 'a"b\\c', "\N{SNOWMAN},", "\U000f0000\ue000"]
+        for name in names:
+            await store.append(an_append(to(f"{name}-1", event(name, id=f"id {name}"), category=name)))
+
+        page = await store.read(0, limit=10)
+
+        assert [(each.stream, each.category, each.type, each.id) for each in page.events] == [
+            (f"{name}-1", name, name, f"id {name}") for name in names
+        ]
+        assert await everything(store, page_size=2) == list(page.events)
+
     @pytest.mark.parametrize("size", [1, 2, 3, 5, 7])
     async def test_pages_of_any_size_make_up_the_log(self, store: Store, size: int) -> None:
         events = await some_events(store)

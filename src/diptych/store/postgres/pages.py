@@ -1,0 +1,113 @@
+"""
+Read a page of the log: from what lies next where that is most of what is wanted, by an index where it is rare.
+
+What lies next comes column by column, each as one text, and is cut up here: a driver makes a value
+of every field of every row, which costs more than anything else that is done for an event.
+"""
+
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from typing import Any, TypeAlias
+
+import asyncpg
+import msgspec
+
+from diptych.errors import BadDatabase
+from diptych.store.port import StoredEvent
+from diptych.store.statements import statements
+
+NEAR = 4  # times as many positions as events are looked through before an index is worth its steps
+LAST = 2**63 - 1
+_DELIMITER = "\N{INFORMATION SEPARATOR ONE}"  # JSON never holds it; a name may
+_SQL = statements("postgres")
+
+Fetch: TypeAlias = Callable[..., Awaitable[list[Any]]]
+"""What sends a statement with its arguments."""
+
+
+class Found(msgspec.Struct, frozen=True):
+    """Events, and in the same snapshot the log's end, None for an empty log, and whether all of it was durable."""
+
+    events: Sequence[StoredEvent]
+    head: int | None
+    head_id: str | None
+    durable: bool
+
+
+class _Asked(msgspec.Struct, frozen=True):
+    """Names are None where any will do."""
+
+    after: int
+    limit: int
+    types: Sequence[str] | None
+    categories: Sequence[str] | None
+
+
+async def events_after(
+    fetch: Fetch, after: int, limit: int, categories: Collection[str], types: Collection[str]
+) -> Found:
+    """The first events of some categories and types, of all where none is named, after a position."""
+    asked = _Asked(after, limit, sorted(set(types)) or None, sorted(set(categories)) or None)
+    upto = min(after + NEAR * limit, LAST)
+    near = await _near(fetch, asked, upto)
+    if near is not None and (len(near.events) == limit or (near.head or 0) <= upto):
+        return near
+    return await _far(fetch, asked)
+
+
+async def _near(fetch: Fetch, asked: _Asked, upto: int) -> Found | None:
+    """What there is up to a position; None where a name holds the delimiter, or it is more than one text can be."""
+    try:
+        (row,) = await fetch(
+            _SQL["read_near"], asked.after, upto, asked.limit, asked.types, asked.categories, _DELIMITER
+        )
+    except BadDatabase as error:
+        if isinstance(error.__cause__, asyncpg.ProgramLimitExceededError):
+            return None
+        raise
+    head, head_id, durable, count, *texts = row
+    events = _cut(count, texts)
+    return None if events is None else Found(events, head, head_id, durable)
+
+
+def _cut(count: int, texts: Sequence[str]) -> Sequence[StoredEvent] | None:
+    if not count:
+        return ()
+    columns = [text.split(_DELIMITER) for text in texts]
+    if any(len(column) != count for column in columns):
+        return None
+    positions, streams, categories, versions, types, schema_versions, ids, payloads, metadata, times = columns
+    return tuple(
+        map(
+            StoredEvent,
+            map(int, positions),
+            streams,
+            categories,
+            map(int, versions),
+            types,
+            map(int, schema_versions),
+            ids,
+            map(str.encode, payloads),
+            map(str.encode, metadata),
+            map(int, times),
+        )
+    )
+
+
+async def _far(fetch: Fetch, asked: _Asked) -> Found:
+    """As many as are asked for, wherever they lie."""
+    if asked.types:
+        rows = await fetch(_SQL["read_types"], asked.after, asked.limit, asked.types, asked.categories)
+    elif asked.categories:
+        rows = await fetch(_SQL["read_categories"], asked.after, asked.limit, asked.categories)
+    else:
+        rows = await fetch(_SQL["read_all"], asked.after, asked.limit)
+    events = tuple(map(event_of, rows)) if rows[0]["position"] is not None else ()
+    return Found(events, rows[0]["head"], rows[0]["head_id"], rows[0]["durable"])
+
+
+def event_of(row: Any) -> StoredEvent:
+    """The event in the first columns of a row."""
+    position, stream, category, version, type, schema_version, id, payload, metadata, recorded_at = row[:10]
+    return StoredEvent(
+        position, stream, category, version, type, schema_version, id, payload.encode(), metadata.encode(), recorded_at
+    )
