@@ -15,9 +15,9 @@ from sqlalchemy import Dialect, Table
 from diptych.read.ask.filters import Condition
 from diptych.read.ask.order import Order, Sort
 from diptych.read.ask.ranking import WEIGHED
+from diptych.read.projections.columns import Processor, bind_of, result_of
 from diptych.read.projections.search import Asked, fts5, tsquery
 from diptych.read.projections.shape import BEGINNING, POSITION, ROW, WORDS, Shape
-from diptych.read.projections.statements import Processor, bind_of, result_of
 
 
 @dataclass(frozen=True, slots=True)

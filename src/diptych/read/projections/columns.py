@@ -14,7 +14,7 @@ from math import isfinite
 from typing import Annotated, Any, TypeAlias, TypeVar
 
 import msgspec
-from sqlalchemy import BigInteger, Date, DateTime, Dialect, Double, Numeric, Text, Time
+from sqlalchemy import BigInteger, Column, Date, DateTime, Dialect, Double, Numeric, Text, Time
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -23,8 +23,10 @@ from diptych.json_schema import schema_of
 from diptych.store.names import bytes_beyond
 
 T = TypeVar("T")
+Processor: TypeAlias = Callable[[Any], Any] | None
+_NUMERIC_OID = 1700  # what a driver of PostgreSQL says of a column of numbers; the others don't ask
 _MICROSECOND = timedelta(microseconds=1)
-_DOUBTFUL = ("null", "\\u0000", "NaN", "Infinity")  # what JSON makes of values that not every database can hold
+_DOUBTFUL = ("\\u0000", "NaN", "Infinity")  # what JSON makes of values that not every database can hold
 _EXACT = Context(prec=100)  # enough for any column, whatever the caller's own context is
 
 
@@ -249,6 +251,7 @@ class AsJson(TypeDecorator[Any]):
         super().__init__()
         self.kind = kind
         self._decode: Callable[[str], Any] = msgspec.json.Decoder(kind).decode
+        self.doubtful = (*_DOUBTFUL, "null") if _may_hold_floats(kind) else _DOUBTFUL
 
     @property
     def _static_cache_key(self) -> Any:
@@ -259,13 +262,23 @@ class AsJson(TypeDecorator[Any]):
         if value is None:
             return None
         text = msgspec.json.encode(value).decode()
-        if any(map(text.__contains__, _DOUBTFUL)):
+        if any(map(text.__contains__, self.doubtful)):
             check(value, "a row")
         return text
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any | None:
         """The value again."""
         return None if value is None else self._decode(value)
+
+
+def bind_of(column: Column[Any], dialect: Dialect) -> Processor:
+    """What makes a value one that the driver takes."""
+    return column.type.dialect_impl(dialect).bind_processor(dialect)
+
+
+def result_of(column: Column[Any], dialect: Dialect) -> Processor:
+    """What makes a value of what the driver gave."""
+    return column.type.dialect_impl(dialect).result_processor(dialect, _NUMERIC_OID)
 
 
 def in_words(type: TypeEngine[Any]) -> str:
@@ -278,6 +291,15 @@ def in_words(type: TypeEngine[Any]) -> str:
         case TypeDecorator():
             return type.__class__.__name__
     return type.compile(dialect=postgresql.dialect())  # type: ignore[no-untyped-call]
+
+
+def _may_hold_floats(kind: Any) -> bool:
+    """Whether a value may be of a float, or of any type: JSON makes null of NaN."""
+    try:
+        schema = msgspec.json.encode(schema_of(kind))
+    except TypeError:
+        return True
+    return any(map(schema.__contains__, (b'"number"', b"{}")))
 
 
 def _schema_of(kind: Any) -> Any:

@@ -11,9 +11,8 @@ import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from itertools import accumulate, chain, repeat
-from operator import add
+from functools import cache, lru_cache
+from itertools import accumulate
 from typing import NamedTuple
 
 from diptych.errors import InvalidQuery
@@ -26,17 +25,23 @@ SURELY_HELD = HELD // (4 * MAX_WORD + BESIDE_A_WORD)
 BETWEEN_TEXTS = "\N{SYMBOL FOR UNIT SEPARATOR}"  # a word to the databases, and none that anybody can ask for
 
 _WORD = re.compile(r"[^\W_]+")
-_PLACES = [f"':{place}" for place in range(1, LAST_PLACE + 1)]
+_UNIT = "\N{INFORMATION SEPARATOR ONE}"
+_FEW = 256  # words, for which what stands around them is kept
 _ASCII = bytes(ord(chr(code).lower()) if chr(code).isalnum() else 32 for code in range(128)).ljust(256)
+_ASCII_UNITS = _ASCII[: ord(_UNIT)] + _UNIT.encode() + _ASCII[ord(_UNIT) + 1 :]
 _TERM = re.compile(r'"([^"]*)"?|(\S+)')
 
 
 def words(text: str) -> list[str]:
     """The words of a text, folded: "Queso Cabrálés" gives queso and cabrales."""
     if text.isascii():  # the same, and faster
-        found = text.encode().translate(_ASCII).decode().split()
-        return found if len(text) <= MAX_WORD else _short(found)
+        return _split(text.encode().translate(_ASCII).decode())
     return _short(_WORD.findall(folded(text)))
+
+
+def _split(folded: str) -> list[str]:
+    found = folded.split()
+    return found if len(folded) <= MAX_WORD else _short(found)
 
 
 def _short(found: list[str]) -> list[str]:
@@ -107,11 +112,29 @@ def words_of(texts: Sequence[str]) -> list[str]:
     found = words(texts[0]) if texts else []
     for text in texts[1:]:
         found += [BETWEEN_TEXTS, *words(text)]
-    return found if len(found) <= SURELY_HELD else _held(found)
+    return _held(found)
+
+
+def words_of_each(columns: Sequence[Sequence[str | None]]) -> list[list[str]]:
+    """The words of many rows, each row's as `words_of` gives them for its texts that are not empty."""
+    rows = zip(*map(_apart, columns), strict=True)
+    between = f" {BETWEEN_TEXTS} "
+    return [_held(_split(between.join(filter(None, row)))) for row in rows]
+
+
+def _apart(texts: Sequence[str | None]) -> Sequence[str]:
+    """Of each text its words with blanks between them, a blank where it has none; all at once where all are ASCII."""
+    given = [text or "" for text in texts]
+    whole = _UNIT.join(given)
+    if whole.isascii() and whole.count(_UNIT) == len(given) - 1:
+        return whole.encode().translate(_ASCII_UNITS).decode().split(_UNIT)
+    return [" ".join(words(text)) or " " if text else "" for text in given]
 
 
 def _held(found: list[str]) -> list[str]:
     """So many of the words as every database can hold of one row."""
+    if len(found) <= SURELY_HELD:
+        return found
     sizes = list(accumulate(len(word.encode()) + BESIDE_A_WORD for word in found))
     return found[: bisect_right(sizes, HELD)]
 
@@ -143,5 +166,11 @@ def tsquery(asked: Asked) -> str | None:
 
 def tsvector(found: Sequence[str]) -> str:
     """What a search on PostgreSQL looks through: words, each with its place."""
-    placed = map(add, found, chain(_PLACES, repeat(_PLACES[-1])))
-    return "'" + " '".join(placed) if found else ""
+    first = _places(min(len(found), _FEW)) % tuple(found[:_FEW])
+    return first + "".join(f" '{word}':{min(place, LAST_PLACE)}" for place, word in enumerate(found[_FEW:], _FEW + 1))
+
+
+@cache
+def _places(number: int) -> str:
+    """So many places, each for a word."""
+    return " ".join(f"'%s':{place}" for place in range(1, number + 1))

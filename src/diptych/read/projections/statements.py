@@ -6,19 +6,18 @@ the column types' own processors.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 from sqlalchemy import Column, Dialect, MetaData, Table, bindparam, func, select
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from diptych.read.projections.columns import bind_of, result_of
 from diptych.read.projections.search import tsvector, words_of
 from diptych.read.projections.shape import POSITION, WORDS, Shape
-
-Processor: TypeAlias = Callable[[Any], Any] | None
-_NUMERIC_OID = 1700  # what a driver of PostgreSQL says of a column of numbers; the others don't ask
+from diptych.read.projections.texts import Texts
 
 
 class Statements:
@@ -41,8 +40,7 @@ class Statements:
     async def upsert(self, connection: AsyncConnection, rows: Sequence[tuple[Any, int]]) -> None:
         """Write rows; a new one is made at its position, one that is there keeps its own."""
         compiled = self._for(connection)
-        values = [compiled.values(row, position) for row, position in rows]
-        await connection.exec_driver_sql(compiled.upsert, compiled.written(values))
+        await connection.exec_driver_sql(*compiled.upserting(rows))
 
     async def delete(self, connection: AsyncConnection, keys: Sequence[Any]) -> None:
         """Remove the rows of these keys."""
@@ -73,6 +71,10 @@ class _Compiled(ABC):
     @abstractmethod
     def wanted(self, keys: Sequence[Any]) -> Any:
         """The parameters of `select`."""
+
+    def upserting(self, rows: Sequence[tuple[Any, int]]) -> tuple[str, Any]:
+        """What writes rows, each with its position, and its parameters."""
+        return self.upsert, self.written([self.values(row, position) for row, position in rows])
 
     @abstractmethod
     def written(self, rows: Sequence[tuple[Any, ...]]) -> Any:
@@ -144,7 +146,7 @@ class _OnSqlite(_Compiled):
 
 
 class _OnPostgres(_Compiled):
-    """Keys and columns go as arrays, so a statement is the same for any number of rows."""
+    """Keys and columns go as arrays, or as texts, so a statement is the same for any number of rows."""
 
     def __init__(self, shape: Shape, table: Table, dialect: Dialect) -> None:
         super().__init__(shape, table, dialect)
@@ -155,16 +157,22 @@ class _OnPostgres(_Compiled):
         types = [_array_type(table.c[each], dialect) for each in (*shape.names, POSITION)]
         types += ["text"] if shape.searched else []
         keys = f"{key} = ANY ($1::{types[shape.names.index(shape.key.name)]}[])"
-        arrays = ", ".join(f"${number}::{type}[]" for number, type in enumerate(types, 1))
         given = ", ".join(f"u.{each}{'::tsvector' if each == WORDS else ''}" for each in columns)
         changed = ", ".join(f"{quote(each)} = excluded.{quote(each)}" for each in _changed(shape))
-        self.select = f"SELECT {', '.join(columns[: len(shape.names) + 1])} FROM {name} WHERE {keys}"
-        self.delete = f"DELETE FROM {name} WHERE {keys}"
-        self.upsert = (
+        upsert = (
             f"INSERT INTO {name} ({', '.join(columns)}) "
-            f"SELECT {given} FROM unnest({arrays}) AS u ({', '.join(columns)}) "
+            f"SELECT {given} FROM unnest(%s) AS u ({', '.join(columns)}) "
             f"ON CONFLICT ({key}) DO {f'UPDATE SET {changed}' if changed else 'NOTHING'}"
         )
+        self._texts_of = Texts(shape, table, dialect)
+        self.select = f"SELECT {', '.join(columns[: len(shape.names) + 1])} FROM {name} WHERE {keys}"
+        self.delete = f"DELETE FROM {name} WHERE {keys}"
+        self.upsert = upsert % ", ".join(f"${number}::{type}[]" for number, type in enumerate(types, 1))
+        self._upsert_texts = upsert % self._texts_of.lists(types)
+
+    def upserting(self, rows: Sequence[tuple[Any, int]]) -> tuple[str, Any]:
+        texts = self._texts_of.of(rows)
+        return super().upserting(rows) if texts is None else (self._upsert_texts, texts)
 
     def wanted(self, keys: Sequence[Any]) -> Any:
         return (list(self.keys(keys)),)
@@ -195,13 +203,3 @@ def _array_type(column: Column[Any], dialect: Dialect) -> str:
 
 def _text(statement: Any, dialect: Dialect) -> str:
     return str(statement.compile(dialect=dialect))
-
-
-def bind_of(column: Column[Any], dialect: Dialect) -> Processor:
-    """What makes a value one that the driver takes."""
-    return column.type.dialect_impl(dialect).bind_processor(dialect)
-
-
-def result_of(column: Column[Any], dialect: Dialect) -> Processor:
-    """What makes a value of what the driver gave."""
-    return column.type.dialect_impl(dialect).result_processor(dialect, _NUMERIC_OID)

@@ -13,6 +13,21 @@ from diptych.errors import NotStorable
 from diptych.read.projections.tables import drop_table
 from diptych.testing.conformance.things import FULL, Part, Things, ThingsCase, thing
 
+ODD = [
+    "",
+    "\x1f",
+    "\x1e",
+    "a\x1eb\x1fc",
+    "NULL",
+    "null",
+    "\\N",
+    "{a,b}",
+    "'q'\"",
+    "a\nb\r\u2028\x85",
+    "\N{SNOWMAN}",
+    " ",
+]
+
 
 class Rows(ThingsCase):
     """What is written comes back the same, and at one moment."""
@@ -27,6 +42,16 @@ class Rows(ThingsCase):
         async with things.read_db.begin() as connection:
             found = await things.statements.select_by_keys(connection, ["full", "nobody", "plain"])
         assert found == {"full": (FULL, 1), "plain": (thing("plain"), 2)}
+
+    @pytest.mark.parametrize("at_once", [1, len(ODD)])
+    async def test_texts_of_any_characters_come_back(self, things: Things, at_once: int) -> None:
+        rows = [thing(f"{text}{n}", name=text, note=text or None) for n, text in enumerate(ODD)]
+        for first in range(0, len(rows), at_once):
+            await things.put(*rows[first : first + at_once])
+
+        async with things.read_db.begin() as connection:
+            found = await things.statements.select_by_keys(connection, [row.id for row in rows])
+        assert [row for row, _ in found.values()] == rows
 
     async def test_a_changed_row_keeps_the_position_it_was_made_at(self, things: Things) -> None:
         await things.put(thing("a"))

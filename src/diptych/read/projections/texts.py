@@ -1,0 +1,173 @@
+"""
+Send each column of many rows as one text, which PostgreSQL takes apart.
+
+An array costs its driver several looks at each value, a text next to none. What can't be told in
+such a text goes another way: as arrays, which know every case and say what is wrong with it.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from functools import partial
+from typing import Any, TypeAlias
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import BigInteger, Boolean, Dialect, Table, Uuid
+from sqlalchemy.types import TypeEngine
+
+from diptych.read.projections.columns import Amount, AsJson, ByValue, Day, PlainText, Processor, UtcTime, bind_of
+from diptych.read.projections.search import tsvector, words_of_each
+from diptych.read.projections.shape import Shape
+
+BETWEEN = "\N{INFORMATION SEPARATOR ONE}"
+NOTHING = "\N{INFORMATION SEPARATOR TWO}"  # NULL
+_LEAST, _MOST = -(2**63), 2**63 - 1
+_encode_lines = msgspec.json.Encoder().encode_lines
+
+Tell: TypeAlias = Callable[[Sequence[Any]], Sequence[str]]
+"""Makes values, at least one and none of them None, texts that the database reads."""
+
+
+class _Odd(Exception):
+    """A value that can't be told in a text, or not by a column of its type."""
+
+
+class Texts:
+    """The columns of a shape on PostgreSQL."""
+
+    def __init__(self, shape: Shape, table: Table, dialect: Dialect) -> None:
+        self._shape = shape
+        self._tells = [_tell(table.c[each].type, dialect) for each in shape.names]
+        self._binds = [bind_of(table.c[each], dialect) for each in shape.names]
+
+    def lists(self, types: Sequence[str]) -> str:
+        """What stands for the columns in SQL, behind the two parameters that say how they are told."""
+        tells = [*self._tells, _integers, *([_texts] if self._shape.searched else [])]
+        return ", ".join(
+            f"string_to_array(${number}, $1, $2)::{type}[]" if tell else f"${number}::{type}[]"
+            for number, (type, tell) in enumerate(zip(types, tells, strict=True), 3)
+        )
+
+    def of(self, rows: Sequence[tuple[Any, int]]) -> Sequence[Any] | None:
+        """
+        The parameters for rows, each with its position; None where they have to go as arrays.
+
+        Raises:
+            NotStorable: What is to be JSON holds something that not every database can hold.
+        """
+        columns = list(zip(*[self._shape.values(row) for row, _ in rows], strict=True))
+        try:
+            told = [_told(*each) for each in zip(self._tells, self._binds, columns, strict=True)]
+            told.append(_joined(_integers, [position for _, position in rows]))
+            if self._shape.searched:
+                told.append(_joined(_texts, self._words(columns)))
+        except (_Odd, ArithmeticError, TypeError, ValueError):
+            return None
+        return (BETWEEN, NOTHING, *told)
+
+    def _words(self, columns: Sequence[Sequence[Any]]) -> Sequence[str]:
+        searched = [columns[self._shape.names.index(name)] for name in self._shape.searched]
+        return list(map(tsvector, words_of_each(searched)))
+
+
+def _told(tell: Tell | None, bind: Processor, values: Sequence[Any]) -> Any:
+    if tell:
+        return _joined(tell, values)
+    return list(map(bind, values) if bind else values)
+
+
+def _joined(tell: Tell, values: Sequence[Any]) -> str:
+    given = [value for value in values if value is not None]
+    told = tell(given) if given else ()
+    if len(given) < len(values):
+        each = iter(told)
+        told = [NOTHING if value is None else next(each) for value in values]
+    text = BETWEEN.join(told)
+    if not text:  # which would be no value, and not an empty one
+        raise _Odd
+    return text
+
+
+def _tell(type: TypeEngine[Any], dialect: Dialect) -> Tell | None:
+    """How the values of a type are told; None for one whose values go as an array."""
+    match type:
+        case PlainText():
+            return partial(_texts, longest=type.longest)
+        case ByValue():
+            return partial(_by_value, kind=type.kind)
+        case AsJson():
+            return partial(_json, type=type, dialect=dialect)
+        case Amount():
+            return partial(_amounts, type=type, dialect=dialect)
+        case UtcTime():
+            return partial(_times, type=type, dialect=dialect)
+    return next((tell for kind, tell in _PLAIN.items() if isinstance(type, kind)), None)
+
+
+def _texts(values: Sequence[str], longest: int | None = None) -> Sequence[str]:
+    text = BETWEEN.join(values)
+    if text.count(BETWEEN) != len(values) - 1 or NOTHING in text or "\0" in text:
+        raise _Odd
+    if longest is not None and len(max(values, key=len)) * 4 > longest:
+        raise _Odd
+    text.encode()  # fails where there is a lone surrogate
+    return values
+
+
+def _by_value(values: Sequence[Any], kind: type[Any]) -> Sequence[str]:
+    _insist_on(kind, values)
+    return _texts([value.value for value in values])
+
+
+def _json(values: Sequence[Any], type: AsJson, dialect: Dialect) -> Sequence[str]:
+    """A line each, which JSON never breaks."""
+    lines = _encode_lines(values).decode()
+    if any(map(lines.__contains__, type.doubtful)):
+        return [type.process_bind_param(value, dialect) or "" for value in values]
+    return lines[:-1].split("\n")
+
+
+def _amounts(values: Sequence[Decimal], type: Amount, dialect: Dialect) -> Sequence[str]:
+    """As it is where the point stands at its place, which leaves no room for more places, and for no exponent."""
+    _insist_on(Decimal, values)
+    point = slice(-type.scale - 1, -type.scale or None)
+    return [
+        text if text[point] == "." else str(type.process_bind_param(value, dialect))
+        for text, value in zip(map(str, values), values, strict=True)
+    ]
+
+
+def _times(values: Sequence[datetime], type: UtcTime, dialect: Dialect) -> Sequence[str]:
+    _insist_on(datetime, values)
+    return [(value if value.tzinfo is UTC else type.process_bind_param(value, dialect)).isoformat() for value in values]
+
+
+def _integers(values: Sequence[int]) -> Sequence[str]:
+    _insist_on(int, values)
+    if min(values) < _LEAST or max(values) > _MOST:
+        raise _Odd
+    return list(map(str, values))
+
+
+def _booleans(values: Sequence[bool]) -> Sequence[str]:
+    _insist_on(bool, values)
+    return list(map(str, values))
+
+
+def _days(values: Sequence[date]) -> Sequence[str]:
+    _insist_on(date, values)
+    return list(map(date.isoformat, values))
+
+
+def _uuids(values: Sequence[UUID]) -> Sequence[str]:
+    _insist_on(UUID, values)
+    return list(map(str, values))
+
+
+def _insist_on(kind: type[Any], values: Sequence[Any]) -> None:
+    if not set(map(type, values)) <= {kind}:
+        raise _Odd
+
+
+_PLAIN: dict[type[TypeEngine[Any]], Tell] = {BigInteger: _integers, Boolean: _booleans, Day: _days, Uuid: _uuids}
