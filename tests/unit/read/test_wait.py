@@ -1,9 +1,10 @@
 """How a watcher goes on when its looks fail, and when nobody of its process follows any more."""
 
 import asyncio
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from diptych.errors import Unavailable
 from diptych.log import EventStore
@@ -21,16 +22,16 @@ async def test_a_look_that_fails_is_told_once_and_the_next_one_answers(
     async with system.running():
         last = await system.append(Opened(account="a", owner="ann"))
         await system.reached("accounts", last)
-    all_of, times = checkpoint.all_of, 0
+    of_row, times = checkpoint.of_row, 0
 
-    async def fails_at_first(connection: AsyncConnection) -> list[Checkpoint]:
+    def fails_at_first(row: Mapping[Any, Any]) -> Checkpoint:
         nonlocal times
         times += 1
         if times < 3:
             raise KeyError("nobody foresaw this")
-        return await all_of(connection)
+        return of_row(row)
 
-    monkeypatch.setattr(checkpoint, "all_of", fails_at_first)
+    monkeypatch.setattr(checkpoint, "of_row", fails_at_first)
     watcher = Watcher(read_db, event_store.identity)
 
     reached = await watcher.wait("accounts", 1, last, 30)

@@ -15,9 +15,11 @@ from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
 from diptych.errors import Unavailable
+from diptych.read import sql
 from diptych.read.books import checkpoint
 from diptych.read.books.checkpoint import Checkpoint, Generation
 from diptych.read.db.database import ReadDatabase
+from diptych.read.db.straight import Unfit
 from diptych.store.port import LogIdentity
 
 T = TypeVar("T")
@@ -201,13 +203,19 @@ class Watcher:
             del self._waiting[key]
 
     async def _look_at_all(self) -> Served:
-        async with self._read_db.snapshot() as connection:
-            every = await checkpoint.all_of(connection)
+        every = await self._every()
         parts: dict[tuple[str, int], list[Checkpoint]] = {}
         for each in every:
             if each.served:
                 parts.setdefault((each.of.projection, each.of.version), []).append(each)
         return {key: checkpoint.together(of_one) for key, of_one in parts.items()}
+
+    async def _every(self) -> list[Checkpoint]:
+        with suppress(Unfit):
+            names, rows = await self._read_db.fetch(sql.plain("checkpoint_all"), ())
+            return [checkpoint.of_row(dict(zip(names, row, strict=True))) for row in rows]
+        async with self._read_db.snapshot() as connection:
+            return await checkpoint.all_of(connection)
 
 
 def _come_to(position: int, wanted: int, parked_at: int | None) -> Reached:

@@ -251,7 +251,7 @@ class AsJson(TypeDecorator[Any]):
         super().__init__()
         self.kind = kind
         self._decode: Callable[[str], Any] = msgspec.json.Decoder(kind).decode
-        self.doubtful = (*_DOUBTFUL, "null") if _may_hold_floats(kind) else _DOUBTFUL
+        self.doubtful: tuple[str, ...] = (*_DOUBTFUL, "null") if _may_hold_floats(kind) else _DOUBTFUL
 
     @property
     def _static_cache_key(self) -> Any:

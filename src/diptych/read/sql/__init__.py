@@ -36,6 +36,12 @@ async def change(connection: AsyncConnection, name: str, parameters: Mapping[str
 
 
 @cache
+def plain(name: str) -> str:
+    """The text of a statement that is written alike for every dialect, and takes no parameters."""
+    return (files("diptych.read") / "sql" / f"{name}.sql").read_text("utf-8")
+
+
+@cache
 def statement(dialect: str, name: str) -> TextClause:
     """A statement in its dialect's form where it has one; numbers are 64 bits wide for drivers that ask."""
     folder = files("diptych.read") / "sql"
