@@ -5,7 +5,8 @@ One query and one write per table and batch, whatever the number of events. Rows
 made or changed earlier in the batch are seen by later events.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -19,7 +20,12 @@ from diptych.read.projections.statements import Statements
 
 
 class RowCache:
-    """The rows of one table that a batch touches, and what became of them."""
+    """
+    The rows of one table that a batch touches, and what became of them.
+
+    Attributes:
+        get: The row of a key as the batch has left it so far; None where there is none.
+    """
 
     def __init__(self, statements: Statements, rows: dict[Any, tuple[Any, int]]) -> None:
         self._statements, self._key_of = statements, statements.shape.key_of
@@ -28,15 +34,12 @@ class RowCache:
         self._stored = frozenset(rows)
         self._changed: dict[Any, None] = {}
         self._deleted: dict[Any, None] = {}
+        self.get: Callable[[Any], Any | None] = self._rows.get
 
     @classmethod
     async def load(cls, connection: AsyncConnection, statements: Statements, keys: Iterable[Any]) -> "RowCache":
         """The rows of these keys, in one query."""
         return cls(statements, await statements.select_by_keys(connection, list(dict.fromkeys(keys))))
-
-    def get(self, key: Any) -> Any | None:
-        """The row as the batch has left it so far."""
-        return self._rows.get(key)
 
     def put(self, key: Any, before: Any | None, row: Any | None, position: int) -> None:
         """Take what became of a row at *position*; None deletes it."""
@@ -82,7 +85,7 @@ async def fold_table(
     """Apply a batch to a table projection; *mine* takes the keys to apply out of those that an event touches."""
     with collector_paused():
         touched = [mine(projection.keys(event)) for event in events]
-    rows = await RowCache.load(connection, statements, _flat(touched))
+    rows = await RowCache.load(connection, statements, chain.from_iterable(touched))
     with collector_paused():
         for event, keys in zip(events, touched, strict=True):
             for key in keys:
@@ -100,7 +103,7 @@ async def fold_two_rounds(
 ) -> None:
     """Apply a batch to a two-round projection: all memos first, then all rows."""
     memo_keys = [tuple(projection.memo_keys(event)) for event in events]
-    memos = await RowCache.load(connection, statements[0], _flat(memo_keys))
+    memos = await RowCache.load(connection, statements[0], chain.from_iterable(memo_keys))
     with collector_paused():
         remembered = [
             (event, memo)
@@ -109,7 +112,7 @@ async def fold_two_rounds(
             if (memo := _remember(projection, memos, key, event)) is not None
         ]
     touched = [tuple(projection.keys(event, memo)) for event, memo in remembered]
-    rows = await RowCache.load(connection, statements[1], _flat(touched))
+    rows = await RowCache.load(connection, statements[1], chain.from_iterable(touched))
     with collector_paused():
         for (event, memo), keys in zip(remembered, touched, strict=True):
             for key in keys:
@@ -128,7 +131,3 @@ def _remember(
     after = projection.remember(dict(before) if isinstance(before, dict) else before, event)
     memos.put(key, before, after, event.global_position)
     return before if after is None else after
-
-
-def _flat(keys: Iterable[Iterable[Any]]) -> Iterable[Any]:
-    return (key for some in keys for key in some)
