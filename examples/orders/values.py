@@ -54,7 +54,7 @@ Quantity = Annotated[int, Ge(1), Le(1_000_000_000), BeforeValidator(_whole)]
 Price = Annotated[Decimal, Amount(least=Decimal(0))]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Address:
     """Where an order goes; every part may be missing."""
 
@@ -70,7 +70,7 @@ class Address:
         return ", ".join(part for part in parts if part)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Line:
     """So many of one product, each at a price."""
 
