@@ -82,7 +82,7 @@ class Line:
     @property
     def amount(self) -> Decimal:
         """What the line costs."""
-        return self.quantity * self.price
+        return self.price * self.quantity
 
 
 def total(lines: Iterable[Line]) -> Decimal:

@@ -44,9 +44,23 @@ class Orders(TableProjection[OrderView, OrderEvent]):
 
     def evolve(self, row: OrderView | None, event: RecordedEvent[OrderEvent]) -> OrderView | None:
         """A placed order makes the row, what follows changes it."""
-        if isinstance(event.data, OrderPlaced):
-            return _placed(event.data, event)
-        return row and _changed(row, event.data, event.version)
+        match event.data:
+            case OrderPlaced() as order:
+                return _placed(order, event)
+            case ItemAdded(line=line) if row:
+                return replace(
+                    row,
+                    version=event.version,
+                    lines=(*row.lines, line),
+                    item_count=row.item_count + 1,
+                    total_amount=row.total_amount + line.amount,
+                    products=_listed(row.products, line.product_name),
+                )
+            case OrderShipped(shipped_on=day) if row:
+                return replace(row, version=event.version, status=Status.SHIPPED, shipped_on=day)
+            case OrderCancelled() if row:
+                return replace(row, version=event.version, status=Status.CANCELLED)
+        return None
 
 
 def _placed(order: OrderPlaced, event: RecordedEvent[OrderEvent]) -> OrderView:
@@ -67,23 +81,8 @@ def _placed(order: OrderPlaced, event: RecordedEvent[OrderEvent]) -> OrderView:
     )
 
 
-def _changed(row: OrderView, event: OrderEvent, version: int) -> OrderView:
-    match event:
-        case ItemAdded(line=line):
-            return replace(
-                row,
-                version=version,
-                lines=(*row.lines, line),
-                item_count=row.item_count + 1,
-                total_amount=row.total_amount + line.amount,
-                products=", ".join(filter(None, (row.products, line.product_name))),
-            )
-        case OrderShipped(shipped_on=day):
-            return replace(row, version=version, status=Status.SHIPPED, shipped_on=day)
-        case OrderCancelled():
-            return replace(row, version=version, status=Status.CANCELLED)
-        case OrderPlaced():
-            return row
+def _listed(names: str, name: str | None) -> str:
+    return f"{names}, {name}" if names and name else names or name or ""
 
 
 def _names(lines: Iterable[Line]) -> str:

@@ -5,7 +5,7 @@ One query and one write per table and batch, whatever the number of events. Rows
 made or changed earlier in the batch are seen by later events.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any
 
@@ -29,10 +29,10 @@ class RowCache:
 
     def __init__(self, statements: Statements, rows: dict[Any, tuple[Any, int]]) -> None:
         self._statements, self._key_of = statements, statements.shape.key_of
-        self._rows: dict[Any, Any] = {key: row for key, (row, _) in rows.items()}
+        self._stored: dict[Any, Any] = {key: row for key, (row, _) in rows.items()}
+        self._rows = dict(self._stored)
         self._made_at: dict[Any, int] = {key: position for key, (_, position) in rows.items()}
-        self._stored = frozenset(rows)
-        self._changed: dict[Any, None] = {}
+        self._returned: set[Any] = set()
         self._deleted: dict[Any, None] = {}
         self.get: Callable[[Any], Any | None] = self._rows.get
 
@@ -46,31 +46,33 @@ class RowCache:
         if row is None:
             if before is not None:
                 self._delete(key)
-            return
-        if row is before and not self._statements.shape.may_change_in_place:
-            return
-        returned = self._key_of(row)
-        if returned != key:
+        elif self._key_of(row) != key:
             raise BadProjection(
-                f"evolve was asked for the row {key!r} and returned row {returned!r}: a row keeps its key"
+                f"evolve was asked for the row {key!r} and returned row {self._key_of(row)!r}: a row keeps its key"
             )
-        self._rows[key] = row
-        self._changed[key] = None
-        if before is None:
-            self._made_at[key] = position
+        elif row is before:
+            self._returned.add(key)
+        else:
+            self._rows[key] = row
+            if before is None:
+                self._made_at[key] = position
 
     async def write(self, connection: AsyncConnection) -> None:
         """Write back what changed: deletions in one statement, then rows in one."""
         if self._deleted:
             await self._statements.delete(connection, list(self._deleted))
-        if self._changed:
-            rows = [(self._rows[key], self._made_at[key]) for key in self._changed]
-            await self._statements.upsert(connection, rows)
+        if changed := [key for key, row in self._rows.items() if self._is_changed(key, row)]:
+            await self._statements.upsert(connection, [(self._rows[key], self._made_at[key]) for key in changed])
+
+    def _is_changed(self, key: Any, row: Any) -> bool:
+        if row is not self._stored.get(key):
+            return True
+        return key in self._returned and self._statements.shape.may_change_in_place
 
     def _delete(self, key: Any) -> None:
         self._rows.pop(key, None)
         self._made_at.pop(key, None)
-        self._changed.pop(key, None)
+        self._returned.discard(key)
         if key in self._stored:
             self._deleted[key] = None
 
@@ -105,13 +107,8 @@ async def fold_two_rounds(
     memo_keys = [tuple(projection.memo_keys(event)) for event in events]
     memos = await RowCache.load(connection, statements[0], chain.from_iterable(memo_keys))
     with collector_paused():
-        remembered = [
-            (event, memo)
-            for event, keys in zip(events, memo_keys, strict=True)
-            for key in keys
-            if (memo := _remember(projection, memos, key, event)) is not None
-        ]
-    touched = [tuple(projection.keys(event, memo)) for event, memo in remembered]
+        remembered = list(_remembered(projection, memos, zip(events, memo_keys, strict=True)))
+        touched = [tuple(projection.keys(event, memo)) for event, memo in remembered]
     rows = await RowCache.load(connection, statements[1], chain.from_iterable(touched))
     with collector_paused():
         for (event, memo), keys in zip(remembered, touched, strict=True):
@@ -122,12 +119,17 @@ async def fold_two_rounds(
     await rows.write(connection)
 
 
-def _remember(
-    projection: TwoRoundProjection[Any, Any, Any], memos: RowCache, key: Any, event: RecordedEvent[Any]
-) -> Any | None:
-    """The memo after the event; the last one known where the event made it go."""
-    before = memos.get(key)
-    # A dict may be changed in place: what was remembered for earlier events stays as it was.
-    after = projection.remember(dict(before) if isinstance(before, dict) else before, event)
-    memos.put(key, before, after, event.global_position)
-    return before if after is None else after
+def _remembered(
+    projection: TwoRoundProjection[Any, Any, Any],
+    memos: RowCache,
+    events: Iterable[tuple[RecordedEvent[Any], Sequence[Any]]],
+) -> Iterator[tuple[RecordedEvent[Any], Any]]:
+    """Each event with the memo after it; with the last one known where the event made it go."""
+    for event, keys in events:
+        for key in keys:
+            before = memos.get(key)
+            after = projection.remember(before, event)
+            memos.put(key, before, after, event.global_position)
+            memo = before if after is None else after
+            if memo is not None:
+                yield event, memo

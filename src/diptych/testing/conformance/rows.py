@@ -51,7 +51,7 @@ class Rows(ThingsCase):
 
         async with things.read_db.begin() as connection:
             found = await things.statements.select_by_keys(connection, [row.id for row in rows])
-        assert [row for row, _ in found.values()] == rows
+        assert {key: row for key, (row, _) in found.items()} == {row.id: row for row in rows}
 
     async def test_a_changed_row_keeps_the_position_it_was_made_at(self, things: Things) -> None:
         await things.put(thing("a"))
