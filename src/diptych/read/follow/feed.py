@@ -72,10 +72,9 @@ class Shared:
     def decode(self, events: Sequence[StoredEvent], codec: Codec) -> list[RecordedEvent[Any]]:
         """Its events as values, each made once."""
         made = self._decoded
-        for event in events:
-            if event.position not in made:
-                made[event.position] = codec.decode(event)
-        return [made[event.position] for event in events]
+        missing = [event for event in events if event.position not in made]
+        made.update(zip(map(_position, missing), map(codec.decode, missing), strict=True))
+        return list(map(made.__getitem__, map(_position, events)))
 
 
 class Feed:

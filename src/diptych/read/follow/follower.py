@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from math import inf
+from operator import attrgetter
 from time import monotonic
 from typing import Any
 
@@ -38,6 +39,7 @@ ONE_WRITER_S = 0.2  # where everybody else waits meanwhile
 HEAD_S = 1.0
 PUBLISH_AGAIN_S = 0.2
 SMOOTHING = 0.3
+_data = attrgetter("data")
 
 
 class Follower:
@@ -392,7 +394,7 @@ class Follower:
 
     def _readable(self, events: Sequence[RecordedEvent[Any]]) -> Sequence[RecordedEvent[Any]]:
         """Insist that none of them is of a type or version that this code doesn't know."""
-        for event in events:
-            if type(event.data) is RawEvent:  # isinstance takes five times as long: a Struct's class is an ABC's
+        if RawEvent in map(type, map(_data, events)):  # which none is, most often: one look at all is enough
+            for event in events:
                 self._event_store.codec.require(event)
         return events
