@@ -90,33 +90,28 @@ def _joined(tell: Tell, values: Sequence[Any]) -> str:
 
 
 def _tell(type: TypeEngine[Any], dialect: Dialect) -> Tell | None:
-    """How the values of a type are told; None for one whose values go as an array."""
-    match type:
-        case PlainText():
-            return partial(_texts, longest=type.longest)
-        case ByValue():
-            return partial(_by_value, kind=type.kind)
-        case AsJson():
-            return partial(_json, type=type, dialect=dialect)
-        case Amount():
-            return partial(_amounts, type=type, dialect=dialect)
-        case UtcTime():
-            return partial(_times, type=type, dialect=dialect)
-    return next((tell for kind, tell in _PLAIN.items() if isinstance(type, kind)), None)
+    """How the values of a type are told; None for one whose values go as an array, as a subclass's."""
+    if (how := _BOUND.get(type.__class__)) is not None:
+        return partial(how, type=type, dialect=dialect)
+    return _PLAIN.get(type.__class__)
 
 
-def _texts(values: Sequence[str], longest: int | None = None) -> Sequence[str]:
+def _limited(values: Sequence[str], type: PlainText, dialect: Dialect) -> Sequence[str]:
+    if type.longest is not None and len(max(values, key=len)) * 4 > type.longest:
+        raise _Odd
+    return _texts(values)
+
+
+def _texts(values: Sequence[str]) -> Sequence[str]:
     text = BETWEEN.join(values)
     if text.count(BETWEEN) != len(values) - 1 or NOTHING in text or "\0" in text:
-        raise _Odd
-    if longest is not None and len(max(values, key=len)) * 4 > longest:
         raise _Odd
     text.encode()  # fails where there is a lone surrogate
     return values
 
 
-def _by_value(values: Sequence[Any], kind: type[Any]) -> Sequence[str]:
-    _insist_on(kind, values)
+def _by_value(values: Sequence[Any], type: ByValue, dialect: Dialect) -> Sequence[str]:
+    _insist_on(type.kind, values)
     return _texts([value.value for value in values])
 
 
@@ -171,3 +166,6 @@ def _insist_on(kind: type[Any], values: Sequence[Any]) -> None:
 
 
 _PLAIN: dict[type[TypeEngine[Any]], Tell] = {BigInteger: _integers, Boolean: _booleans, Day: _days, Uuid: _uuids}
+_BOUND: dict[type[TypeEngine[Any]], Callable[..., Sequence[str]]] = {
+    PlainText: _limited, ByValue: _by_value, AsJson: _json, Amount: _amounts, UtcTime: _times,
+}  # fmt: skip
