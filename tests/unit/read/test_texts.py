@@ -5,24 +5,30 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import MetaData
+from sqlalchemy import BigInteger, Boolean, Column, Dialect, MetaData, Numeric, SmallInteger, Table, Text, Uuid
 from sqlalchemy.dialects.postgresql.asyncpg import dialect
 
 from diptych.errors import NotStorable
 from diptych.read.projections.columns import Key, Searched
 from diptych.read.projections.search import words_of, words_of_each
 from diptych.read.projections.shape import Shape
+from diptych.read.projections.statements import _OnPostgres
 from diptych.read.projections.texts import BETWEEN, NOTHING, Texts
 from diptych.testing.conformance.things import FULL, SHAPE, Colour, Part, thing
 
 EASTERN = timezone(timedelta(hours=-5))
 
 
+def postgresql() -> Dialect:
+    return dialect()  # type: ignore[no-untyped-call]
+
+
 def texts(shape: Shape = SHAPE) -> Texts:
-    return Texts(shape, shape.table("things_v1", MetaData()), dialect())  # type: ignore[no-untyped-call]
+    return Texts(shape, shape.table("things_v1", MetaData()), postgresql())
 
 
 def said(**values: Any) -> Any:
@@ -74,6 +80,10 @@ def test_a_value_is_said_as_the_database_reads_it(values: dict[str, Any], column
         {"amount": Decimal("NaN")},
         {"amount": Decimal("Infinity")},
         {"amount": 1},
+        {"exact": Decimal("1.234E-7")},
+        {"day": date.max},
+        {"day": date.min},
+        {"made_at": datetime.max.replace(tzinfo=UTC)},
         {"made_at": datetime(2026, 1, 1)},  # noqa: DTZ001
         {"made_at": datetime.max.replace(tzinfo=EASTERN)},
         {"made_at": date(2026, 1, 1)},
@@ -101,23 +111,65 @@ def test_a_value_of_an_enum_is_said_by_value() -> None:
 
 
 @dataclass(frozen=True)
+class Detail:
+    number: int | None = None
+    anything: Any = None
+
+
+@dataclass(frozen=True)
 class Holding:
     id: Key[str]
     given: Any
+    part: Detail = Detail()
     note: Searched[str | None] = None
 
 
-@pytest.mark.parametrize("value", [float("nan"), [float("inf")], {"a": float("-inf")}])
-def test_a_number_that_is_none_is_found_wherever_any_value_may_stand(value: Any) -> None:
+HOLDINGS = Shape.of(Holding, "holdings")
+
+
+@pytest.mark.parametrize(
+    "holding",
+    [
+        Holding("a", float("nan")),
+        Holding("a", [float("inf")]),
+        Holding("a", {"a": float("-inf")}),
+        Holding("a", 1, Detail(number=float("nan"))),  # type: ignore[arg-type]
+        Holding("a", 1, Detail(anything=float("nan"))),
+    ],
+)
+def test_a_number_that_is_none_is_found_wherever_it_stands(holding: Holding) -> None:
     with pytest.raises(NotStorable):
-        texts(Shape.of(Holding, "holdings")).of([(Holding("a", value), 1)])
+        texts(HOLDINGS).of([(holding, 1)])
 
 
 def test_null_within_json_is_said_where_it_is_none() -> None:
-    parameters = texts(Shape.of(Holding, "holdings")).of([(Holding("a", {"b": None}), 1), (Holding("b", [1]), 2)])
+    parameters = texts(HOLDINGS).of([(Holding("a", {"b": None}), 1), (Holding("b", [1]), 2)])
 
     assert parameters is not None
     assert parameters[3] == f'{{"b":null}}{BETWEEN}[1]'
+
+
+def test_json_that_brings_lines_of_its_own_is_left_to_arrays() -> None:
+    assert texts(HOLDINGS).of([(Holding("a", msgspec.Raw(b"[1,\n2]")), 1), (Holding("b", None), 2)]) is None
+
+
+def test_what_a_column_keeps_otherwise_than_its_type_is_left_to_arrays() -> None:
+    table = Table(
+        "declared",
+        MetaData(),
+        Column("id", Text, primary_key=True),
+        Column("shown", Boolean().with_variant(SmallInteger(), "postgresql")),
+        Column("serial", Uuid(native_uuid=False)),
+        Column("rounded", Numeric(10, -1)),
+        Column("50%", BigInteger),
+    )
+    shape = Shape.of_table(table, "declared")
+    row = {"id": "a", "shown": True, "serial": FULL.serial, "rounded": Decimal(10), "50%": 5}
+
+    sql, parameters = _OnPostgres(shape, shape.table("declared_v1", MetaData()), postgresql()).upserting([(row, 1)])
+
+    assert parameters[2:] == ("a", [True], [FULL.serial and FULL.serial.hex], "10", "5", "1")
+    assert '"50%"' in sql
 
 
 @given(st.lists(st.tuples(st.text(max_size=300), st.none() | st.text(max_size=300)), min_size=1))

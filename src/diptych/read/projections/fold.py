@@ -128,7 +128,8 @@ def _remembered(
     for event, keys in events:
         for key in keys:
             before = memos.get(key)
-            after = projection.remember(before, event)
+            # A dict may be changed in place: what was remembered for earlier events stays as it was.
+            after = projection.remember(dict(before) if isinstance(before, dict) else before, event)
             memos.put(key, before, after, event.global_position)
             memo = before if after is None else after
             if memo is not None:

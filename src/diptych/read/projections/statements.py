@@ -159,16 +159,19 @@ class _OnPostgres(_Compiled):
         keys = f"{key} = ANY ($1::{types[shape.names.index(shape.key.name)]}[])"
         given = ", ".join(f"u.{each}{'::tsvector' if each == WORDS else ''}" for each in columns)
         changed = ", ".join(f"{quote(each)} = excluded.{quote(each)}" for each in _changed(shape))
-        upsert = (
-            f"INSERT INTO {name} ({', '.join(columns)}) "
-            f"SELECT {given} FROM unnest(%s) AS u ({', '.join(columns)}) "
-            f"ON CONFLICT ({key}) DO {f'UPDATE SET {changed}' if changed else 'NOTHING'}"
-        )
+
+        def upsert(lists: str) -> str:
+            return (
+                f"INSERT INTO {name} ({', '.join(columns)}) "
+                f"SELECT {given} FROM unnest({lists}) AS u ({', '.join(columns)}) "
+                f"ON CONFLICT ({key}) DO {f'UPDATE SET {changed}' if changed else 'NOTHING'}"
+            )
+
         self._texts_of = Texts(shape, table, dialect)
         self.select = f"SELECT {', '.join(columns[: len(shape.names) + 1])} FROM {name} WHERE {keys}"
         self.delete = f"DELETE FROM {name} WHERE {keys}"
-        self.upsert = upsert % ", ".join(f"${number}::{type}[]" for number, type in enumerate(types, 1))
-        self._upsert_texts = upsert % self._texts_of.lists(types)
+        self.upsert = upsert(", ".join(f"${number}::{type}[]" for number, type in enumerate(types, 1)))
+        self._upsert_texts = upsert(self._texts_of.lists(types))
 
     def upserting(self, rows: Sequence[tuple[Any, int]]) -> tuple[str, Any]:
         texts = self._texts_of.of(rows)

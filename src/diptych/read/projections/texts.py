@@ -6,17 +6,27 @@ such a text goes another way: as arrays, which know every case and say what is w
 """
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime
+from datetime import MAXYEAR, MINYEAR, UTC, date, datetime
 from decimal import Decimal
 from functools import partial
 from typing import Any, TypeAlias
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import BigInteger, Boolean, Dialect, Table, Uuid
+from sqlalchemy import BigInteger, Boolean, Column, Dialect, Table, Uuid
 from sqlalchemy.types import TypeEngine
 
-from diptych.read.projections.columns import Amount, AsJson, ByValue, Day, PlainText, Processor, UtcTime, bind_of
+from diptych.read.projections.columns import (
+    DOUBTFUL,
+    Amount,
+    AsJson,
+    ByValue,
+    Day,
+    PlainText,
+    Processor,
+    UtcTime,
+    bind_of,
+)
 from diptych.read.projections.search import tsvector, words_of_each
 from diptych.read.projections.shape import Shape
 
@@ -38,7 +48,7 @@ class Texts:
 
     def __init__(self, shape: Shape, table: Table, dialect: Dialect) -> None:
         self._shape = shape
-        self._tells = [_tell(table.c[each].type, dialect) for each in shape.names]
+        self._tells = [_tell(table.c[each], dialect) for each in shape.names]
         self._binds = [bind_of(table.c[each], dialect) for each in shape.names]
 
     def lists(self, types: Sequence[str]) -> str:
@@ -89,11 +99,13 @@ def _joined(tell: Tell, values: Sequence[Any]) -> str:
     return text
 
 
-def _tell(type: TypeEngine[Any], dialect: Dialect) -> Tell | None:
-    """How the values of a type are told; None for one whose values go as an array, as a subclass's."""
+def _tell(column: Column[Any], dialect: Dialect) -> Tell | None:
+    """How a column's values are told; None where they go as an array, as those of a type made from a known one do."""
+    type = column.type
     if (how := _BOUND.get(type.__class__)) is not None:
         return partial(how, type=type, dialect=dialect)
-    return _PLAIN.get(type.__class__)
+    kept_as, tell = _PLAIN.get(type.__class__, ("", None))
+    return tell if kept_as == type.dialect_impl(dialect).compile(dialect=dialect) else None
 
 
 def _limited(values: Sequence[str], type: PlainText, dialect: Dialect) -> Sequence[str]:
@@ -116,25 +128,30 @@ def _by_value(values: Sequence[Any], type: ByValue, dialect: Dialect) -> Sequenc
 
 
 def _json(values: Sequence[Any], type: AsJson, dialect: Dialect) -> Sequence[str]:
-    """A line each, which JSON never breaks."""
+    """A line each, where no value brings its own."""
     lines = _encode_lines(values).decode()
-    if any(map(lines.__contains__, type.doubtful)):
-        return [type.process_bind_param(value, dialect) or "" for value in values]
-    return lines[:-1].split("\n")
+    texts = lines[:-1].split("\n")
+    if len(texts) != len(values):
+        raise _Odd
+    if any(map(lines.__contains__, DOUBTFUL)):
+        for text, value in zip(texts, values, strict=True):
+            type.insist(text, value)
+    return texts
 
 
 def _amounts(values: Sequence[Decimal], type: Amount, dialect: Dialect) -> Sequence[str]:
-    """As it is where the point stands at its place, which leaves no room for more places, and for no exponent."""
+    """As it is where the point stands at its place, and no exponent behind it, which leaves no room for more places."""
     _insist_on(Decimal, values)
-    point = slice(-type.scale - 1, -type.scale or None)
+    point = slice(-type.scale - 1, -type.scale) if type.scale > 0 else slice(0)
     return [
-        text if text[point] == "." else str(type.process_bind_param(value, dialect))
+        text if text[point] == "." and "E" not in text else str(type.process_bind_param(value, dialect))
         for text, value in zip(map(str, values), values, strict=True)
     ]
 
 
 def _times(values: Sequence[datetime], type: UtcTime, dialect: Dialect) -> Sequence[str]:
     _insist_on(datetime, values)
+    _insist_on_no_end(values)
     return [(value if value.tzinfo is UTC else type.process_bind_param(value, dialect)).isoformat() for value in values]
 
 
@@ -152,7 +169,14 @@ def _booleans(values: Sequence[bool]) -> Sequence[str]:
 
 def _days(values: Sequence[date]) -> Sequence[str]:
     _insist_on(date, values)
+    _insist_on_no_end(values)
     return list(map(date.isoformat, values))
+
+
+def _insist_on_no_end(values: Sequence[Any]) -> None:
+    """The driver makes infinity of the first and the last day that there are, in keys and filters too."""
+    if min(values).year == MINYEAR or max(values).year == MAXYEAR:
+        raise _Odd
 
 
 def _uuids(values: Sequence[UUID]) -> Sequence[str]:
@@ -165,7 +189,16 @@ def _insist_on(kind: type[Any], values: Sequence[Any]) -> None:
         raise _Odd
 
 
-_PLAIN: dict[type[TypeEngine[Any]], Tell] = {BigInteger: _integers, Boolean: _booleans, Day: _days, Uuid: _uuids}
+_PLAIN: dict[type[TypeEngine[Any]], tuple[str, Tell]] = {
+    BigInteger: ("BIGINT", _integers),
+    Boolean: ("BOOLEAN", _booleans),
+    Day: ("DATE", _days),
+    Uuid: ("UUID", _uuids),
+}
 _BOUND: dict[type[TypeEngine[Any]], Callable[..., Sequence[str]]] = {
-    PlainText: _limited, ByValue: _by_value, AsJson: _json, Amount: _amounts, UtcTime: _times,
-}  # fmt: skip
+    PlainText: _limited,
+    ByValue: _by_value,
+    AsJson: _json,
+    Amount: _amounts,
+    UtcTime: _times,
+}

@@ -18,7 +18,7 @@ from diptych.store.statements import statements
 
 NEAR = 4  # times as many positions as events are looked through before an index is worth its steps
 LAST = 2**63 - 1
-_DELIMITER = "\N{INFORMATION SEPARATOR ONE}"  # JSON never holds it; a name may
+_DELIMITER = "\N{INFORMATION SEPARATOR ONE}"
 _SQL = statements("postgres")
 
 Fetch: TypeAlias = Callable[..., Awaitable[list[Any]]]
@@ -56,7 +56,7 @@ async def events_after(
 
 
 async def _near(fetch: Fetch, asked: _Asked, upto: int) -> Found | None:
-    """What there is up to a position; None where a name holds the delimiter, or it is more than one text can be."""
+    """What there is up to a position; None where the delimiter is in it, or it is more than one text can be."""
     try:
         (row,) = await fetch(
             _SQL["read_near"], asked.after, upto, asked.limit, asked.types, asked.categories, _DELIMITER
@@ -74,10 +74,11 @@ def _cut(count: int, columns: Sequence[Any]) -> Sequence[StoredEvent] | None:
     if not count:
         return ()
     position, stream, category, version, type, schema_version, id, payload, metadata, recorded_at = columns
-    names = [column.split(_DELIMITER) for column in (stream, category, type, id)]
-    if any(len(each) != count for each in names):
+    cut = [column.split(_DELIMITER) for column in (stream, category, type, id)]
+    cut += [column.split(_DELIMITER.encode()) for column in (payload, metadata)]
+    if any(len(each) != count for each in cut):
         return None
-    streams, categories, types, ids = names
+    streams, categories, types, ids, payloads, metadata = cut
     numbers, small_numbers = Struct(f">{count}q").unpack, Struct(f">{count}i").unpack
     return tuple(
         map(
@@ -89,8 +90,8 @@ def _cut(count: int, columns: Sequence[Any]) -> Sequence[StoredEvent] | None:
             types,
             small_numbers(schema_version),
             ids,
-            payload.split(_DELIMITER.encode()),
-            metadata.split(_DELIMITER.encode()),
+            payloads,
+            metadata,
             numbers(recorded_at),
         )
     )

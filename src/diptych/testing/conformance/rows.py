@@ -1,7 +1,7 @@
 """Rows of every type, written and read through the engine's own statements."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, time, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal, localcontext
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -52,6 +52,16 @@ class Rows(ThingsCase):
         async with things.read_db.begin() as connection:
             found = await things.statements.select_by_keys(connection, [row.id for row in rows])
         assert {key: row for key, (row, _) in found.items()} == {row.id: row for row in rows}
+
+    async def test_the_ends_of_the_calendar_are_found_where_they_are(self, things: Things) -> None:
+        ends = [thing("first", day=date.min), thing("last", day=date.max, made_at=datetime.max.replace(tzinfo=UTC))]
+        await things.put(*ends, thing("between", day=date(2026, 1, 1)), thing("none"))
+
+        found = [(await things.model.page({"day": day})).items for day in (date.min, date.max)]
+        ordered = await things.model.page({"day": {"ge": date.min}}, order_by="day")
+
+        assert [*found[0], *found[1]] == ends
+        assert [row.id for row in ordered.items] == ["first", "between", "last"]
 
     async def test_a_changed_row_keeps_the_position_it_was_made_at(self, things: Things) -> None:
         await things.put(thing("a"))
