@@ -167,14 +167,14 @@ class _OnPostgres(_Compiled):
                 f"ON CONFLICT ({key}) DO {f'UPDATE SET {changed}' if changed else 'NOTHING'}"
             )
 
-        self._texts_of = Texts(shape, table, dialect)
+        self._as_texts = Texts(shape, table, dialect)
         self.select = f"SELECT {', '.join(columns[: len(shape.names) + 1])} FROM {name} WHERE {keys}"
         self.delete = f"DELETE FROM {name} WHERE {keys}"
         self.upsert = upsert(", ".join(f"${number}::{type}[]" for number, type in enumerate(types, 1)))
-        self._upsert_texts = upsert(self._texts_of.lists(types))
+        self._upsert_texts = upsert(self._as_texts.lists(types))
 
     def upserting(self, rows: Sequence[tuple[Any, int]]) -> tuple[str, Any]:
-        texts = self._texts_of.of(rows)
+        texts = self._as_texts.of(rows)
         return super().upserting(rows) if texts is None else (self._upsert_texts, texts)
 
     def wanted(self, keys: Sequence[Any]) -> Any:

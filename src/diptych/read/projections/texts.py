@@ -16,6 +16,7 @@ import msgspec
 from sqlalchemy import BigInteger, Boolean, Column, Dialect, Table, Uuid
 from sqlalchemy.types import TypeEngine
 
+from diptych.codec import INT64
 from diptych.read.projections.columns import (
     DOUBTFUL,
     Amount,
@@ -32,7 +33,6 @@ from diptych.read.projections.shape import Shape
 
 BETWEEN = "\N{INFORMATION SEPARATOR ONE}"
 NOTHING = "\N{INFORMATION SEPARATOR TWO}"  # NULL
-_LEAST, _MOST = -(2**63), 2**63 - 1
 _encode_lines = msgspec.json.Encoder().encode_lines
 
 Tell: TypeAlias = Callable[[Sequence[Any]], Sequence[str]]
@@ -157,7 +157,7 @@ def _times(values: Sequence[datetime], type: UtcTime, dialect: Dialect) -> Seque
 
 def _integers(values: Sequence[int]) -> Sequence[str]:
     _insist_on(int, values)
-    if min(values) < _LEAST or max(values) > _MOST:
+    if min(values) not in INT64 or max(values) not in INT64:
         raise _Odd
     return list(map(str, values))
 

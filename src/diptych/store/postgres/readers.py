@@ -51,11 +51,11 @@ class Readers:
             if found.head is None or found.head_id is None:
                 return Page((), after)
             is_full = len(found.events) == limit
-            position, id = (found.events[-1].position, found.events[-1].id) if is_full else (found.head, found.head_id)
+            end = (found.events[-1].position, found.events[-1].id) if is_full else (found.head, found.head_id)
             if found.durable:
-                self._flusher.heard_of(position, connections)
-            stays = not durable or await self._stays(position, id)
-            return Page(found.events, max(after, position)) if stays else None
+                self._flusher.heard_of(end[0], connections)
+            stays = not durable or await self._stays(*end)
+            return Page(found.events, max(after, end[0])) if stays else None
 
         return await self._insist(look)
 
