@@ -60,7 +60,7 @@ class Orders(TableProjection[OrderView, OrderEvent]):
                 return replace(row, version=event.version, status=Status.SHIPPED, shipped_on=day)
             case OrderCancelled() if row:
                 return replace(row, version=event.version, status=Status.CANCELLED)
-        return None
+        return row
 
 
 def _placed(order: OrderPlaced, event: RecordedEvent[OrderEvent]) -> OrderView:

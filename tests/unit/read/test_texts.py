@@ -14,10 +14,10 @@ from sqlalchemy.dialects.postgresql.asyncpg import dialect
 
 from diptych.errors import NotStorable
 from diptych.read.projections.columns import Key, Searched
-from diptych.read.projections.search import words_of, words_of_each
+from diptych.read.projections.search import DELIMITER, words_of, words_of_each
 from diptych.read.projections.shape import Shape
 from diptych.read.projections.statements import _OnPostgres
-from diptych.read.projections.texts import BETWEEN, NOTHING, Texts
+from diptych.read.projections.texts import NOTHING, Texts
 from diptych.testing.conformance.things import FULL, SHAPE, Colour, Part, thing
 
 EASTERN = timezone(timedelta(hours=-5))
@@ -42,9 +42,9 @@ def test_rows_of_every_type_go_as_texts() -> None:
 
     between, nothing, *columns, position, words = texts().of(rows) or ()
 
-    assert (between, nothing, position) == (BETWEEN, NOTHING, f"1{BETWEEN}2")
-    assert columns[SHAPE.names.index("day")] == f"1996-07-04{BETWEEN}{NOTHING}"
-    assert words.split(BETWEEN)[1] == "'x':1"
+    assert (between, nothing, position) == (DELIMITER, NOTHING, f"1{DELIMITER}2")
+    assert columns[SHAPE.names.index("day")] == f"1996-07-04{DELIMITER}{NOTHING}"
+    assert words.split(DELIMITER)[1] == "'x':1"
 
 
 @pytest.mark.parametrize(
@@ -69,12 +69,12 @@ def test_a_value_is_said_as_the_database_reads_it(values: dict[str, Any], column
     [
         {"id": ""},
         {"id": "a" * 2_001},
-        {"name": f"a{BETWEEN}b"},
+        {"name": f"a{DELIMITER}b"},
         {"name": NOTHING},
         {"name": "a\0"},
         {"name": "\ud800"},
         {"name": 1},
-        {"note": f"{BETWEEN}"},
+        {"note": f"{DELIMITER}"},
         {"colour": "red"},
         {"amount": Decimal("0.001")},
         {"amount": Decimal("NaN")},
@@ -146,7 +146,7 @@ def test_null_within_json_is_said_where_it_is_none() -> None:
     parameters = texts(HOLDINGS).of([(Holding("a", {"b": None}), 1), (Holding("b", [1]), 2)])
 
     assert parameters is not None
-    assert parameters[3] == f'{{"b":null}}{BETWEEN}[1]'
+    assert parameters[3] == f'{{"b":null}}{DELIMITER}[1]'
 
 
 def test_json_that_brings_lines_of_its_own_is_left_to_arrays() -> None:

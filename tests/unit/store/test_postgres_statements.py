@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from diptych import open_store
-from diptych.store.postgres.pages import NEAR
+from diptych.store.postgres.pages import REACH
 from diptych.store.statements import statements
 
 LENGTH, LIMIT = 20_000, 100
@@ -47,9 +47,9 @@ async def connection(postgres: Callable[[int], str]) -> "AsyncIterator[asyncpg.C
 @pytest.mark.parametrize(
     ("name", "arguments", "most"),
     [
-        ("read_near", f"0, {NEAR * LIMIT}, {LIMIT}, NULL, NULL, ','", NEAR * LIMIT),
-        ("read_near", f"5000, {5000 + NEAR * LIMIT}, {LIMIT}, '{{Early,Rare}}', NULL, ','", NEAR * LIMIT),
-        ("read_near", f"5000, {5000 + NEAR * LIMIT}, {LIMIT}, NULL, '{{Early,Rare}}', ','", NEAR * LIMIT),
+        ("read_near", f"0, {REACH * LIMIT}, {LIMIT}, NULL, NULL, ','", REACH * LIMIT),
+        ("read_near", f"5000, {5000 + REACH * LIMIT}, {LIMIT}, '{{Early,Rare}}', NULL, ','", REACH * LIMIT),
+        ("read_near", f"5000, {5000 + REACH * LIMIT}, {LIMIT}, NULL, '{{Early,Rare}}', ','", REACH * LIMIT),
         ("read_types", f"0, {LIMIT}, '{{Rare}}', NULL", 2),
         ("read_types", f"6000, {LIMIT}, '{{Rare,Early}}', NULL", 2),
         ("read_types", f"0, {LIMIT}, '{{Rare,Early,Usual}}', NULL", 3 * LIMIT + 2),

@@ -25,10 +25,10 @@ SURELY_HELD = HELD // (4 * MAX_WORD + BESIDE_A_WORD)
 BETWEEN_TEXTS = "\N{SYMBOL FOR UNIT SEPARATOR}"  # a word to the databases, and none that anybody can ask for
 
 _WORD = re.compile(r"[^\W_]+")
-_UNIT = "\N{INFORMATION SEPARATOR ONE}"
+DELIMITER = "\N{INFORMATION SEPARATOR ONE}"
 _FEW = 256  # words, for which what stands around them is kept
 _ASCII = bytes(ord(chr(code).lower()) if chr(code).isalnum() else 32 for code in range(128)).ljust(256)
-_ASCII_UNITS = _ASCII[: ord(_UNIT)] + _UNIT.encode() + _ASCII[ord(_UNIT) + 1 :]
+_ASCII_PARTS = _ASCII[: ord(DELIMITER)] + DELIMITER.encode() + _ASCII[ord(DELIMITER) + 1 :]
 _TERM = re.compile(r'"([^"]*)"?|(\S+)')
 
 
@@ -125,9 +125,9 @@ def words_of_each(columns: Sequence[Sequence[str | None]]) -> list[list[str]]:
 def _apart(texts: Sequence[str | None]) -> Sequence[str]:
     """Of each text its words with blanks between them, a blank where it has none; all at once where all are ASCII."""
     given = [text or "" for text in texts]
-    whole = _UNIT.join(given)
-    if whole.isascii() and whole.count(_UNIT) == len(given) - 1:
-        return whole.encode().translate(_ASCII_UNITS).decode().split(_UNIT)
+    whole = DELIMITER.join(given)
+    if whole.isascii() and whole.count(DELIMITER) == len(given) - 1:
+        return whole.encode().translate(_ASCII_PARTS).decode().split(DELIMITER)
     return [" ".join(words(text)) or " " if text else "" for text in given]
 
 

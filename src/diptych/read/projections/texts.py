@@ -28,10 +28,9 @@ from diptych.read.projections.columns import (
     UtcTime,
     bind_of,
 )
-from diptych.read.projections.search import tsvector, words_of_each
+from diptych.read.projections.search import DELIMITER, tsvector, words_of_each
 from diptych.read.projections.shape import Shape
 
-BETWEEN = "\N{INFORMATION SEPARATOR ONE}"
 NOTHING = "\N{INFORMATION SEPARATOR TWO}"  # NULL
 _encode_lines = msgspec.json.Encoder().encode_lines
 
@@ -74,7 +73,7 @@ class Texts:
                 told.append(_joined(_texts, self._words(columns)))
         except (_Odd, ArithmeticError, TypeError, ValueError):
             return None
-        return (BETWEEN, NOTHING, *told)
+        return (DELIMITER, NOTHING, *told)
 
     def _words(self, columns: Sequence[Sequence[Any]]) -> Sequence[str]:
         searched = [columns[self._shape.names.index(name)] for name in self._shape.searched]
@@ -93,7 +92,7 @@ def _joined(tell: Tell, values: Sequence[Any]) -> str:
     if len(given) < len(values):
         each = iter(told)
         told = [NOTHING if value is None else next(each) for value in values]
-    text = BETWEEN.join(told)
+    text = DELIMITER.join(told)
     if not text:  # which would be no value, and not an empty one
         raise _Odd
     return text
@@ -115,8 +114,8 @@ def _limited(values: Sequence[str], type: PlainText, dialect: Dialect) -> Sequen
 
 
 def _texts(values: Sequence[str]) -> Sequence[str]:
-    text = BETWEEN.join(values)
-    if text.count(BETWEEN) != len(values) - 1 or NOTHING in text or "\0" in text:
+    text = DELIMITER.join(values)
+    if text.count(DELIMITER) != len(values) - 1 or NOTHING in text or "\0" in text:
         raise _Odd
     text.encode()  # fails where there is a lone surrogate
     return values

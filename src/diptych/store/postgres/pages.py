@@ -16,7 +16,7 @@ from diptych.errors import BadDatabase
 from diptych.store.port import StoredEvent
 from diptych.store.statements import statements
 
-NEAR = 4  # times as many positions as events are looked through before an index is worth its steps
+REACH = 4  # times as many positions as events are looked through before an index is worth its steps
 LAST = 2**63 - 1
 _DELIMITER = "\N{INFORMATION SEPARATOR ONE}"
 _SQL = statements("postgres")
@@ -25,7 +25,7 @@ Fetch: TypeAlias = Callable[..., Awaitable[list[Any]]]
 """What sends a statement with its arguments."""
 
 
-class Found(msgspec.Struct, frozen=True):
+class PageFound(msgspec.Struct, frozen=True):
     """Events, and in the same snapshot the log's end, None for an empty log, and whether all of it was durable."""
 
     events: Sequence[StoredEvent]
@@ -45,17 +45,17 @@ class _Asked(msgspec.Struct, frozen=True):
 
 async def events_after(
     fetch: Fetch, after: int, limit: int, categories: Collection[str], types: Collection[str]
-) -> Found:
+) -> PageFound:
     """The first events of some categories and types, of all where none is named, after a position."""
     asked = _Asked(after, limit, sorted(set(types)) or None, sorted(set(categories)) or None)
-    upto = min(after + NEAR * limit, LAST)
+    upto = min(after + REACH * limit, LAST)
     near = await _near(fetch, asked, upto)
     if near is not None and (len(near.events) == limit or (near.head or 0) <= upto):
         return near
     return await _far(fetch, asked)
 
 
-async def _near(fetch: Fetch, asked: _Asked, upto: int) -> Found | None:
+async def _near(fetch: Fetch, asked: _Asked, upto: int) -> PageFound | None:
     """What there is up to a position; None where the delimiter is in it, or it is more than one text can be."""
     try:
         (row,) = await fetch(
@@ -67,7 +67,7 @@ async def _near(fetch: Fetch, asked: _Asked, upto: int) -> Found | None:
         raise
     head, head_id, durable, count, *columns = row
     events = _cut(count, columns)
-    return None if events is None else Found(events, head, head_id, durable)
+    return None if events is None else PageFound(events, head, head_id, durable)
 
 
 def _cut(count: int, columns: Sequence[Any]) -> Sequence[StoredEvent] | None:
@@ -97,7 +97,7 @@ def _cut(count: int, columns: Sequence[Any]) -> Sequence[StoredEvent] | None:
     )
 
 
-async def _far(fetch: Fetch, asked: _Asked) -> Found:
+async def _far(fetch: Fetch, asked: _Asked) -> PageFound:
     """As many as are asked for, wherever they lie."""
     if asked.types:
         rows = await fetch(_SQL["read_types"], asked.after, asked.limit, asked.types, asked.categories)
@@ -106,7 +106,7 @@ async def _far(fetch: Fetch, asked: _Asked) -> Found:
     else:
         rows = await fetch(_SQL["read_all"], asked.after, asked.limit)
     events = tuple(map(event_of, rows)) if rows[0]["position"] is not None else ()
-    return Found(events, rows[0]["head"], rows[0]["head_id"], rows[0]["durable"])
+    return PageFound(events, rows[0]["head"], rows[0]["head_id"], rows[0]["durable"])
 
 
 def event_of(row: Any) -> StoredEvent:

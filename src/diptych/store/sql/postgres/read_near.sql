@@ -1,6 +1,7 @@
 -- Events after $1 and up to $2, oldest first, at most $3 of them; of the types $4 and the categories $5, or all where
 -- one is NULL. One row, each column as a whole, which costs a driver far less than values: numbers as they go over the
--- wire, the others between delimiters, $6, which a name may hold too, JSON not. With it the log's end, in the same snapshot.
+-- wire, the others between delimiters, $6, which a name may hold too, JSON not. With it the log's end, in the same
+-- snapshot.
 -- Walks the primary key from $1 to $2.
 WITH head AS MATERIALIZED (
     SELECT e.position, e.id, pg_current_wal_flush_lsn() >= pg_current_wal_insert_lsn() AS durable
@@ -15,7 +16,8 @@ CROSS JOIN (
         count(*),
         string_agg(int8send(e.position), ''), string_agg(e.stream, $6), string_agg(e.category, $6),
         string_agg(int8send(e.version), ''), string_agg(e.type, $6), string_agg(int4send(e.schema_version), ''),
-        string_agg(e.id, $6), convert_to(string_agg(e.payload, $6), 'UTF8'), convert_to(string_agg(e.metadata, $6), 'UTF8'),
+        string_agg(e.id, $6), convert_to(string_agg(e.payload, $6), 'UTF8'),
+        convert_to(string_agg(e.metadata, $6), 'UTF8'),
         string_agg(int8send(e.recorded_at), '')
     FROM (
         SELECT d.*
