@@ -4,27 +4,30 @@ Catching up with Orders events, decoded and folded: the engine beside the loop t
 The other side reads 100 events at a time on one held connection, writes each with a statement
 that commits by itself, then the checkpoint; the disk is synced as often as that asks for. It
 ends with the same rows, columns and indexes, but for those of the search.
+
+Beside that, two projections that catch up together, sharing what is read and decoded, and the same
+two one after the other.
 """
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeAlias
 
 import apsw
 import msgspec
 
-from benchmarks.compare import Result, compare
+from benchmarks.compare import Result, Side, compare
 from diptych import Event, EventStore, ReadModelSynchronizer, ToStream, open_read_db, open_store
 from diptych.read.projections.projection import AnyProjection
 from orders.events import ItemAdded, OrderPlaced, OrderShipped
 from orders.values import Address, Line
-from orders.views import Orders
+from orders.views import Orders, SalesByDay
 
 EVENT_TYPES: list[type[Event]] = [OrderPlaced, ItemAdded, OrderShipped]
 EVENTS = 200_000
@@ -52,13 +55,31 @@ CHECKPOINT = (
 )
 
 
+NewRead: TypeAlias = Callable[[], AbstractContextManager[str]]
+"""Lends the URL of an empty read database."""
+
+
 async def run(scale: float) -> list[Result]:
     """Events a second."""
-    with TemporaryDirectory() as folder:
-        log = Path(folder) / "log.db"
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        log = folder / "log.db"
+
+        async def theirs() -> float:
+            with _new_file(folder / "theirs.db") as path:
+                return await asyncio.to_thread(_guide, log, path, int(GUIDE_EVENTS * scale))
+
+        @contextmanager
+        def new_read() -> Iterator[str]:
+            with _new_file(folder / "ours.db") as path:
+                yield f"sqlite:///{path}"
+
         async with open_store(f"sqlite:///{log}", EVENT_TYPES) as event_store:
             await fill(event_store, int(EVENTS * scale))
-            return [await _row(event_store, log, Path(folder), int(GUIDE_EVENTS * scale))]
+            return [
+                await beside_guide("project/guide", event_store, new_read, theirs),
+                await together("project/together", event_store, new_read),
+            ]
 
 
 async def fill(event_store: EventStore, events: int) -> None:
@@ -80,16 +101,31 @@ def _life_of(order_id: str) -> list[Event]:
     return [placed, *added, OrderShipped(order_id=order_id, shipped_on=date(2026, 1, 2))]
 
 
-async def _row(event_store: EventStore, log: Path, folder: Path, guide_events: int) -> Result:
+async def beside_guide(name: str, event_store: EventStore, new_read: NewRead, theirs: Side) -> Result:
+    """Orders, kept by the engine and by the other side."""
+
     async def ours() -> float:
-        with _new_file(folder / "ours.db") as path:
-            return await caught_up(event_store, f"sqlite:///{path}", [Orders])
+        with new_read() as read:
+            return await caught_up(event_store, read, [Orders])
 
-    async def theirs() -> float:
-        with _new_file(folder / "theirs.db") as path:
-            return await asyncio.to_thread(_guide, log, path, guide_events)
+    return await compare(name, ours, theirs, unit="events/s")
 
-    return await compare("project/guide", ours, theirs, unit="events/s")
+
+async def together(name: str, event_store: EventStore, new_read: NewRead) -> Result:
+    """Orders and SalesByDay at once, and one after the other: events a second through both."""
+
+    async def at_once() -> float:
+        with new_read() as read:
+            return await caught_up(event_store, read, [Orders, SalesByDay])
+
+    async def by_turns() -> float:
+        rates: list[float] = []
+        for each in (Orders, SalesByDay):
+            with new_read() as read:
+                rates.append(await caught_up(event_store, read, [each]))
+        return 1 / sum(1 / rate for rate in rates)
+
+    return await compare(name, at_once, by_turns, unit="events/s")
 
 
 async def caught_up(event_store: EventStore, read: str, projections: Sequence[type[AnyProjection]]) -> float:

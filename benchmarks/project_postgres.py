@@ -1,5 +1,6 @@
 """Catching up with Orders events, log and read models in PostgreSQL: the engine beside the loop that guides show."""
 
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from time import perf_counter
@@ -9,7 +10,7 @@ import asyncpg
 import msgspec
 
 from benchmarks.append_postgres import server
-from benchmarks.compare import Result, compare
+from benchmarks.compare import Result
 from benchmarks.project import (
     ADDED,
     CHECKPOINT,
@@ -20,13 +21,13 @@ from benchmarks.project import (
     PER_READ,
     PLACED,
     SHIPPED,
-    caught_up,
+    beside_guide,
     effect,
     fill,
     tables,
+    together,
 )
 from diptych import open_store
-from orders.views import Orders
 
 PAGE = """
 SELECT position, type, payload, version, recorded_at FROM diptych_event WHERE position > $1 ORDER BY position LIMIT $2
@@ -39,13 +40,16 @@ async def run(scale: float) -> list[Result]:
         async with open_store(cluster.url(), EVENT_TYPES) as event_store:
             await fill(event_store, int(EVENTS * scale))
 
-            async def ours() -> float:
-                return await caught_up(event_store, cluster.new_schema(), [Orders])
-
             async def theirs() -> float:
                 return await _guide(cluster.url(), int(GUIDE_EVENTS * scale))
 
-            return [await compare("project/guide-postgres", ours, theirs, unit="events/s")]
+            def new_read() -> AbstractContextManager[str]:
+                return nullcontext(cluster.new_schema())
+
+            return [
+                await beside_guide("project/guide-postgres", event_store, new_read, theirs),
+                await together("project/together-postgres", event_store, new_read),
+            ]
 
 
 async def _guide(url: str, events: int) -> float:
