@@ -111,9 +111,11 @@ class Feed:
             async with self._turns:
                 return self._find(reader) or await self._read(reader, reader.after, limit)
 
-    def is_shared_by(self, reader: "Reader") -> bool:
-        """Whether others are about to want what a reader reads."""
-        return not reader.reads_alone and bool(self._with(reader))
+    def is_near_others(self, reader: "Reader") -> bool:
+        """Whether others take their pages from around where a reader does, behind it or ahead."""
+        return not reader.reads_alone and bool(
+            self._others(reader, range(reader.after - NEAR, reader.after + NEAR + 1))
+        )
 
     async def read_on(self, reader: "Reader", shared: Shared, limit: int) -> None:
         """Read what comes after a shared page, if that is the last of a few."""
@@ -122,7 +124,7 @@ class Feed:
                 await self._read(reader, shared.through, limit)
 
     async def _read(self, reader: "Reader", after: int, limit: int) -> Shared:
-        types = reader.types.union(*(each.types for each in self._with(reader)))
+        types = reader.types.union(*(each.types for each in self._others(reader, _short_of(after))))
         connections = self.event_store.store.connections
         page = await self.event_store.page(after, limit=limit, types=types)
         read = Shared(after, types, page, is_full=len(page.events) >= limit)
@@ -140,11 +142,10 @@ class Feed:
         """Whether a reader is where the next page is to be read, and others come after it."""
         if self._shared and reader.after < self._shared[-1].through:
             return False
-        return self.is_shared_by(reader)
+        return not reader.reads_alone and bool(self._others(reader, _short_of(reader.after)))
 
-    def _with(self, reader: "Reader") -> list["Reader"]:
-        """Who is about to want what comes after a reader."""
-        near = range(reader.after - NEAR, reader.after + 1)
+    def _others(self, reader: "Reader", near: range) -> list["Reader"]:
+        """Who else stands near, and is about to want what comes next."""
         others = [each for each in self._readers if each is not reader and each.after in near]
         return [each for each in others if each.is_along or (each.is_at_head and not each.reads_alone)]
 
@@ -165,6 +166,11 @@ class Feed:
         """Let go of the pages that nobody is about to want."""
         while self._shared and not any(self._shared[0].awaits(each) for each in self._readers):
             self._shared.popleft()
+
+
+def _short_of(position: int) -> range:
+    """Where those stand who are about to want what comes after a position."""
+    return range(position - NEAR, position + 1)
 
 
 class Reader:
@@ -213,7 +219,7 @@ class Reader:
     def reading_on(self, page: Page, limit: int) -> AbstractAsyncContextManager[None]:
         """Read what comes after a page while the block applies it, for those that share it too."""
         shared = self._from
-        if self._feed.is_shared_by(self):
+        if self._feed.is_near_others(self):
             return meanwhile(lambda: self._feed.read_on(self, shared, limit)) if shared else nullcontext()
         if self.is_at_head or (shared and page.through < shared.through):
             return nullcontext()
