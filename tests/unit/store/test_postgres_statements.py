@@ -8,13 +8,17 @@ import asyncpg
 import pytest
 
 from diptych import open_store
-from diptych.store.postgres.pages import REACH
+from diptych.store.postgres.pages import MOST_BYTES, REACH, events_after
 from diptych.store.statements import statements
 
 LENGTH, LIMIT = 20_000, 100
-FILL = f"""
+UPTO, MORE = REACH * LIMIT, f"',', {MOST_BYTES}"
+INSERT = """
 INSERT INTO diptych_event
     (position, stream, category, version, type, schema_version, id, payload, metadata, recorded_at)
+"""
+FILL = f"""
+{INSERT}
 SELECT n, k.name || '-' || n, k.name, 1, k.name, 1, n::text, '{{}}', '{{}}', n
 FROM generate_series(1, {LENGTH}) AS n
 CROSS JOIN LATERAL (
@@ -22,7 +26,7 @@ CROSS JOIN LATERAL (
 ) AS k
 """
 PAGES = {
-    "read_near": "PREPARE page (bigint, bigint, bigint, text[], text[], text) AS",
+    "read_near": "PREPARE page (bigint, bigint, bigint, text[], text[], text, bigint) AS",
     "read_types": "PREPARE page (bigint, bigint, text[], text[]) AS",
     "read_categories": "PREPARE page (bigint, bigint, text[]) AS",
     "read_all": "PREPARE page (bigint, bigint) AS",
@@ -47,9 +51,9 @@ async def connection(postgres: Callable[[int], str]) -> "AsyncIterator[asyncpg.C
 @pytest.mark.parametrize(
     ("name", "arguments", "most"),
     [
-        ("read_near", f"0, {REACH * LIMIT}, {LIMIT}, NULL, NULL, ','", REACH * LIMIT),
-        ("read_near", f"5000, {5000 + REACH * LIMIT}, {LIMIT}, '{{Early,Rare}}', NULL, ','", REACH * LIMIT),
-        ("read_near", f"5000, {5000 + REACH * LIMIT}, {LIMIT}, NULL, '{{Early,Rare}}', ','", REACH * LIMIT),
+        ("read_near", f"0, {UPTO}, {LIMIT}, NULL, NULL, {MORE}", 2 * UPTO),
+        ("read_near", f"5000, {5000 + UPTO}, {LIMIT}, '{{Early,Rare}}', NULL, {MORE}", 2 * UPTO),
+        ("read_near", f"5000, {5000 + UPTO}, {LIMIT}, NULL, '{{Early,Rare}}', {MORE}", 2 * UPTO),
         ("read_types", f"0, {LIMIT}, '{{Rare}}', NULL", 2),
         ("read_types", f"6000, {LIMIT}, '{{Rare,Early}}', NULL", 2),
         ("read_types", f"0, {LIMIT}, '{{Rare,Early,Usual}}', NULL", 3 * LIMIT + 2),
@@ -72,6 +76,29 @@ async def test_a_page_takes_no_more_rows_than_it_needs(
     (plan,) = json.loads(await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE page ({arguments})"))
 
     assert sum(map(rows, scans(plan["Plan"]))) <= most + 1, plan  # one for the log's end
+
+
+async def test_large_events_are_not_put_together_in_the_memory_of_the_server(
+    connection: "asyncpg.Connection[Any]",
+) -> None:
+    large = "{" + " " * (MOST_BYTES // LIMIT) + "}"
+    more = "SELECT $1 + n, 'L-' || n, 'L', 1, 'L', 1, 'L' || n, $3, '{}', n FROM generate_series(1, $2) AS n"
+    await connection.execute(INSERT + more, LENGTH, LIMIT, large)
+    sent: list[str] = []
+
+    async def fetch(statement: str, *arguments: Any) -> list[Any]:
+        sent.append(statement)
+        return await connection.fetch(statement, *arguments)
+
+    async def page(after: int) -> list[tuple[int, bytes]]:
+        found = await events_after(fetch, after, LIMIT, [], [])
+        return [(event.position, event.payload) for event in found.events]
+
+    told = [(LENGTH, b"{}"), *((LENGTH + n, large.encode()) for n in range(1, LIMIT + 1))]
+    assert await page(LENGTH) == told[1:]
+    assert sent == [statements("postgres")[each] for each in ("read_near", "read_all")]
+    assert await page(LENGTH - 1) == told[:-1]
+    assert sent[2:] == [statements("postgres")["read_near"]]
 
 
 def scans(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -9,13 +9,12 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from struct import Struct
 from typing import Any, TypeAlias
 
-import asyncpg
 import msgspec
 
-from diptych.errors import BadDatabase
 from diptych.store.port import StoredEvent
 from diptych.store.statements import statements
 
+MOST_BYTES = 32 * 1024 * 1024  # of JSON that a server is to put together in its memory
 REACH = 4  # times as many positions as events are looked through before an index is worth its steps
 LAST = 2**63 - 1
 _DELIMITER = "\N{INFORMATION SEPARATOR ONE}"
@@ -56,16 +55,13 @@ async def events_after(
 
 
 async def _near(fetch: Fetch, asked: _Asked, upto: int) -> PageFound | None:
-    """What there is up to a position; None where the delimiter is in it, or it is more than one text can be."""
-    try:
-        (row,) = await fetch(
-            _SQL["read_near"], asked.after, upto, asked.limit, asked.types, asked.categories, _DELIMITER
-        )
-    except BadDatabase as error:
-        if isinstance(error.__cause__, asyncpg.ProgramLimitExceededError):
-            return None
-        raise
-    head, head_id, durable, count, *columns = row
+    """What there is up to a position; None where the delimiter is in it, or it is too much at once."""
+    (row,) = await fetch(
+        _SQL["read_near"], asked.after, upto, asked.limit, asked.types, asked.categories, _DELIMITER, MOST_BYTES
+    )
+    head, head_id, durable, size, count, *columns = row
+    if size > MOST_BYTES:
+        return None
     events = _cut(count, columns)
     return None if events is None else PageFound(events, head, head_id, durable)
 

@@ -1,17 +1,29 @@
 -- Events after $1 and up to $2, oldest first, at most $3 of them; of the types $4 and the categories $5, or all where
 -- one is NULL. One row, each column as a whole, which costs a driver far less than values: numbers as they go over the
 -- wire, the others between delimiters, $6, which a name may hold too, JSON not. With it the log's end, in the same
--- snapshot.
--- Walks the primary key from $1 to $2.
+-- snapshot, and how many bytes of JSON there are: more than $7 would be too much to put together, and aren't told.
+-- Walks the primary key from $1 to $2, twice; the size of a text is known without reading it.
 WITH head AS MATERIALIZED (
     SELECT e.position, e.id, pg_current_wal_flush_lsn() >= pg_current_wal_insert_lsn() AS durable
     FROM (SELECT 1) AS always
     LEFT JOIN LATERAL (SELECT position, id FROM diptych_event ORDER BY position DESC LIMIT 1) AS e ON true
+),
+size AS MATERIALIZED (
+    SELECT coalesce(sum(octet_length(e.payload) + octet_length(e.metadata)), 0) AS bytes
+    FROM (
+        SELECT d.payload, d.metadata
+        FROM diptych_event AS d
+        WHERE d.position > $1 AND d.position <= $2
+            AND coalesce(d.type = ANY ($4::text[]), true) AND coalesce(d.category = ANY ($5::text[]), true)
+        ORDER BY d.position
+        LIMIT $3
+    ) AS e
 )
 SELECT
-    head.position AS head, head.id AS head_id, head.durable, near.*
+    head.position AS head, head.id AS head_id, head.durable, size.bytes, near.*
 FROM head
-CROSS JOIN (
+CROSS JOIN size
+CROSS JOIN LATERAL (
     SELECT
         count(*),
         string_agg(int8send(e.position), ''), string_agg(e.stream, $6), string_agg(e.category, $6),
@@ -27,4 +39,5 @@ CROSS JOIN (
         ORDER BY d.position
         LIMIT $3
     ) AS e
+    WHERE size.bytes <= $7
 ) AS near
