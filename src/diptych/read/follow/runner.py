@@ -174,7 +174,7 @@ class Runner:
             await self._failed(page, error)
         else:
             self._failures = self._pauses = 0
-            self._pace.applied()
+            self._pace.applied(page)
 
     async def _failed(self, page: Page, error: Exception) -> None:
         """Nothing of the batch was written: come closer to the guilty event, try it again, or give it up."""

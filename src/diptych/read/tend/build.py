@@ -259,7 +259,7 @@ class Build:
                     ) from error
             pace.failed(page)
             return False
-        pace.applied()
+        pace.applied(page)
         return True
 
     async def keep(self) -> None:
