@@ -127,8 +127,8 @@ MUTANTS = [
     Mutant(
         "the partition that comes last serves them all",
         "P8",
-        f"{READ}/follow/follower.py",
-        "if self._publish_at is not None and min(parts, default=0) < self._publish_at:",
+        f"{READ}/follow/publishing.py",
+        "if min(parts, default=0) < self.at:",
         "if False:",
         READ_DATABASES,
         "belongs_to_one_partition",

@@ -2,11 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import AsyncExitStack
 from typing import ClassVar
 
 import pytest
 from msgspec import structs
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from diptych import (
     EventStore,
@@ -22,7 +25,7 @@ from diptych import (
 from diptych.read.books import checkpoint
 from diptych.read.books.checkpoint import FencedOut, new_owner
 from diptych.read.books.wait import Watcher
-from diptych.read.follow import follower, pace
+from diptych.read.follow import pace, publishing
 from diptych.read.follow.follower import Follower
 from diptych.read.follow.generations import prepare
 from diptych.read.tend.build import Build
@@ -116,7 +119,7 @@ async def test_a_look_for_a_dead_branch_that_failed_is_made_again(
 async def test_partitions_of_a_first_build_are_served_however_slow_their_commits_are(
     event_store: EventStore, read_db: ReadDatabase, watcher: Watcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(follower, "PUBLISH_AGAIN_S", 0.0)  # as if each commit took longer
+    monkeypatch.setattr(publishing, "AGAIN_S", 0.0)  # as if each commit took longer
     of = await prepare(event_store, read_db, Halves())
     parts = [Follower(event_store, read_db, Halves(), of, watcher, publish=True, partition=at) for at in range(2)]
     await tell(event_store, 1, "ann")
@@ -128,6 +131,29 @@ async def test_partitions_of_a_first_build_are_served_however_slow_their_commits
     await apply_all(parts[0])
 
     assert not (await watcher.wait("halves", 1, last, 0)).stale
+
+
+async def test_what_is_to_be_served_waits_for_its_turn_before_it_holds_what_a_switch_needs(
+    event_store: EventStore, postgres: Callable[[int], str]
+) -> None:
+    async with open_read_db(postgres(18)) as read_db, AsyncExitStack() as at_the_end:
+        watcher = Watcher(read_db, event_store.identity)
+        at_the_end.push_async_callback(watcher.close)
+        of = await prepare(event_store, read_db, Halves())
+        part = Follower(event_store, read_db, Halves(), of, watcher, publish=True)
+        await tell(event_store, 1, "ann")
+        await part.claim(new_owner())
+        async with read_db.begin() as switching:
+            await checkpoint.take_turns(switching, "halves")
+            applying = asyncio.create_task(apply_all(part))
+            await until(lambda: is_waited_for(switching))
+            assert await checkpoint.hold(switching, of) is not None
+        await applying
+
+
+async def is_waited_for(connection: AsyncConnection) -> bool:
+    """Whether anybody on the server waits for a lock."""
+    return bool(await connection.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")))
 
 
 async def apply_all(part: Follower) -> None:

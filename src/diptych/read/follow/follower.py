@@ -27,6 +27,7 @@ from diptych.read.follow.feed import Feed
 from diptych.read.follow.pace import BATCH_S
 from diptych.read.follow.parking import Parking, positions_of
 from diptych.read.follow.place import REPAIR, why_no_place
+from diptych.read.follow.publishing import Publishing
 from diptych.read.projections.batch import collector_paused
 from diptych.read.projections.failure import OnFailure, stream_key, told
 from diptych.read.projections.projection import AnyProjection, type_names
@@ -37,7 +38,6 @@ _logger = logging.getLogger("diptych.projection")
 
 ONE_WRITER_S = 0.2  # where everybody else waits meanwhile
 HEAD_S = 1.0
-PUBLISH_AGAIN_S = 0.2
 SMOOTHING = 0.3
 _data = attrgetter("data")
 
@@ -73,8 +73,7 @@ class Follower:
         self._event_store, self._read_db, self._watcher = event_store, read_db, watcher
         self._reader = (feed or Feed(event_store)).reader(type_names(projection))
         self._projection, self._parking = projection, Parking(projection, partition)
-        self._publish_at: int | None = None
-        self._publish_not_before = 0.0
+        self._publishing = Publishing(self.projector, of, projection.partitions)
         self._publish, self._serves = publish, False
         self._connections = 0
         self._is_at_head = False
@@ -116,7 +115,7 @@ class Follower:
         self._serves = self._publish and (served is None or served.of == self.of)
         try:
             await self._stand_on_this_log(claimed)
-            self._publish_at = await self._event_store.head() if self._serves else None
+            self._publishing.at = await self._event_store.head() if self._serves else None
         except Unavailable:
             self.held = None  # claimed anew when the log is there: what it is to serve, and when, isn't known yet
             raise
@@ -134,7 +133,7 @@ class Follower:
         self._is_at_head = self._reader.is_at_head
         if self._event_store.store.connections != self._connections:
             await self._stand_on_this_log(held)
-        return page if page.through > held.position or self._is_due(page.through) else None
+        return page if page.through > held.position or self._publishing.is_due(page.through) else None
 
     async def _page(self, after: int, limit: int) -> Page:
         """What comes next, read over connections of one time: else some of it may be another server's."""
@@ -164,7 +163,7 @@ class Follower:
         through, event_id = page.through, await self._event_store.id_at(page)
         head = await self._head_beyond(page)
         async with self._in_batch(page) as connection:
-            await checkpoint.fence(connection, held)
+            is_due = await self._publishing.fence(connection, held, page.through)
             batch = await self._parking.sort(connection, held, events)
             done = await self._applied(connection, batch.applied)
             if done < len(batch.applied):
@@ -172,7 +171,8 @@ class Follower:
                 batch, self._is_at_head = batch.up_to(through), False
             await self._parking.queue(connection, held, batch)
             await checkpoint.advance(connection, held, through, event_id, self._seen(page, through, head))
-            is_published = self._is_due(through) and await self._is_published_in(connection)
+            is_due = is_due and self._publishing.is_due(through)
+            is_published = is_due and await self._publishing.is_done_in(connection)
         self._moved(through, event_id, is_published=is_published)
 
     @asynccontextmanager
@@ -203,11 +203,11 @@ class Follower:
         keys = self._keys_of(stored)
         event_id = await self._event_store.id_at(page)
         async with self._read_db.begin() as connection:
-            await checkpoint.fence(connection, held)
+            is_due = await self._publishing.fence(connection, held, page.through)
             await self._parking.park(connection, held, stored, keys=keys, error=error, tries=tries)
             seen = self._seen(page, page.through, max(self._head, page.through))
             await checkpoint.advance(connection, held, page.through, event_id, seen)
-            is_published = self._is_due(page.through) and await self._is_published_in(connection)
+            is_published = is_due and await self._publishing.is_done_in(connection)
         self._moved(page.through, event_id, is_published=is_published)
         return keys
 
@@ -294,20 +294,22 @@ class Follower:
         """Record why this generation stopped, for everybody to see; what precedes the failure is served."""
         held = self._owned()
         try:
-            await self._stop_at(held, failure, publish=self._publish_at is not None)
+            await self._stop_at(held, failure, publish=self._publishing.at is not None)
         except (Unavailable, FencedOut):
             raise
         except Exception:  # what prevents it from being served has no bearing on why it stopped
             _logger.exception("projection %s can't be served as far as it came", self.of.projection)
             await self._stop_at(held, failure, publish=False)
-        self._publish_at = None
+        self._publishing.at = None
         self._watcher.look()
 
     async def _stop_at(self, held: Checkpoint, failure: Failure, *, publish: bool) -> None:
         async with self._read_db.begin() as connection:
+            if publish:
+                await self._publishing.take_turn(connection)
             await checkpoint.fail(connection, held, failure)
             if publish:
-                await self._is_published_in(connection)
+                await self._publishing.is_done_in(connection)
 
     async def release(self) -> None:
         """Stop owning."""
@@ -335,27 +337,6 @@ class Follower:
             raise FencedOut
         return self.held
 
-    def _is_due(self, through: int) -> bool:
-        is_due = self._publish_at is not None and through >= self._publish_at
-        return is_due and monotonic() >= self._publish_not_before
-
-    async def _is_published_in(self, connection: AsyncConnection) -> bool:
-        """
-        Serve this generation, if it is the first. Its secondary indexes were not worth their keep until now.
-
-        Of several partitions the one that comes last does it: False where others are to come yet.
-        """
-        if self._projection.partitions > 1:
-            await checkpoint.take_turns(connection, self.of.projection)
-            parts = [each.position for each in await checkpoint.all_of(connection) if each.of == self.of]
-            if self._publish_at is not None and min(parts, default=0) < self._publish_at:
-                self._publish_not_before = monotonic() + PUBLISH_AGAIN_S
-                return False
-        await checkpoint.take_time(connection)
-        await self.projector.index(connection)
-        await checkpoint.serve_first(connection, self.of)
-        return True
-
     async def _head_beyond(self, page: Page) -> int:
         """The head of the log, as a page shows it; while more is to come, asked for now and then."""
         if self._is_at_head:
@@ -379,10 +360,10 @@ class Follower:
         parked_at = self._parking.lowest
         self.held = replace(self._owned(), position=through, event_id=event_id, parked_at=parked_at)
         if is_published:
-            self._publish_at = None
+            self._publishing.at = None
         if self._projection.partitions > 1:
             self._watcher.look()  # the others tell how far all of them are
-        elif self._serves and self._publish_at is None:
+        elif self._serves and self._publishing.at is None:
             self._watcher.moved(self.of, through, parked_at)
 
     def _decoded(self, page: Page) -> Sequence[RecordedEvent[Any]]:

@@ -44,12 +44,12 @@ class ReactionFollower(Follower):
         for event in batch.applied:
             await deliver(self._reaction, event)
         async with self._read_db.begin() as connection:
-            await checkpoint.fence(connection, held)
+            is_due = await self._publishing.fence(connection, held, page.through)
             if batch.queued and not (await self._parking.sort(connection, held, events)).queued:
                 return  # what it was to queue behind was taken away meanwhile: it is read again
             await self._parking.queue(connection, held, batch)
             await checkpoint.advance(connection, held, page.through, event_id, self._seen(page, page.through, head))
-            is_published = self._is_due(page.through) and await self._is_published_in(connection)
+            is_published = is_due and await self._publishing.is_done_in(connection)
         self._moved(page.through, event_id, is_published=is_published)
 
     @override

@@ -110,16 +110,6 @@ def changed(projection: str) -> Unavailable:
     return Unavailable(f"what projection {projection!r} serves was changed meanwhile: look again")
 
 
-async def _is_switched(
-    event_store: EventStore, read_db: ReadDatabase, served: Generation, kept: Generation, *, keep_s: float
-) -> bool:
-    """See `switch`; once more where a batch that takes the same locks the other way round came in between."""
-    try:
-        return await switch(event_store, read_db, served, kept, keep_s=keep_s)
-    except Unavailable:
-        return await switch(event_store, read_db, served, kept, keep_s=keep_s)
-
-
 async def _switch_in_time(
     event_store: EventStore,
     read_db: ReadDatabase,
@@ -130,7 +120,7 @@ async def _switch_in_time(
     timeout_s: float,
 ) -> None:
     deadline = asyncio.get_running_loop().time() + timeout_s
-    while not await _is_switched(event_store, read_db, served, kept, keep_s=keep_s):
+    while not await switch(event_store, read_db, served, kept, keep_s=keep_s):
         if asyncio.get_running_loop().time() > deadline:
             raise Unavailable(
                 f"what projection {kept.projection!r} served before is behind what it serves now, "
