@@ -4,52 +4,16 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator, Collection
 from random import Random
-from typing import Any
 
 import pytest
 
-from diptych import Event, EventStore, RecordedEvent, Unavailable, open_store
+from diptych import EventStore, open_store
 from diptych.read.follow import feed as feeds
-from diptych.read.follow.feed import Feed, Reader
-from diptych.store.port import Page, StoredEvent
+from diptych.read.follow import pace as paces
+from diptych.read.follow.feed import Feed
+from diptych.store.port import Page
 
-
-class Red(Event):
-    number: int
-
-
-class Green(Event):
-    number: int
-
-
-class Blue(Event):
-    number: int
-
-
-COLOURS: list[type[Event]] = [Red, Green, Blue]
-
-
-class Counted:
-    """What was asked of a log."""
-
-    def __init__(self, event_store: EventStore, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.pages = 0
-        self.read: list[int] = []
-        self.decoded: list[int] = []
-        page, decode = event_store.page, event_store.codec.decode
-
-        async def counted_page(after: int, *, limit: int, types: Collection[str] = (), durable: bool = True) -> Page:
-            found = await page(after, limit=limit, types=types, durable=durable)
-            self.pages += 1
-            self.read += [event.position for event in found.events]
-            return found
-
-        def counted_decode(stored: StoredEvent) -> RecordedEvent[Any]:
-            self.decoded.append(stored.position)
-            return decode(stored)
-
-        monkeypatch.setattr(event_store, "page", counted_page)
-        monkeypatch.setattr(event_store.codec, "decode", counted_decode)
+from .colours import COLOURS, Blue, Counted, Green, Red, append, fill, follow, positions, wanted
 
 
 @pytest.fixture
@@ -61,37 +25,6 @@ async def event_store() -> AsyncIterator[EventStore]:
 @pytest.fixture
 def counted(event_store: EventStore, monkeypatch: pytest.MonkeyPatch) -> Counted:
     return Counted(event_store, monkeypatch)
-
-
-async def append(event_store: EventStore, *events: Event) -> None:
-    await event_store.append_events(stream_id="s", stream_type="S", events=events)
-
-
-async def fill(event_store: EventStore, number: int) -> None:
-    await append(event_store, *(COLOURS[n % 3](number=n) for n in range(number)))  # type: ignore[call-arg]
-
-
-async def follow(reader: Reader, limit: int, *, pause: Any = None) -> list[tuple[int, str]]:
-    """Everything a reader gets, page by page, as a projection would take it."""
-    got: list[tuple[int, str]] = []
-    after = reader.after
-    while True:
-        page = await reader.page(after, limit)
-        got += [(event.global_position, event.event_type) for event in reader.decode(page.events)]
-        if page.through == after and reader.is_at_head:
-            return got
-        after = page.through
-        await (pause() if pause else asyncio.sleep(0))
-
-
-async def positions(event_store: EventStore) -> list[int]:
-    page = await event_store.store.read(0, limit=100_000)
-    return [event.position for event in page.events]
-
-
-async def wanted(event_store: EventStore, *types: str) -> list[tuple[int, str]]:
-    page = await event_store.store.read(0, limit=100_000, types=types)
-    return [(event.position, event.type) for event in page.events]
 
 
 async def test_several_readers_read_and_decode_the_log_once(event_store: EventStore, counted: Counted) -> None:
@@ -180,10 +113,11 @@ async def test_nobody_waits_for_one_that_stands_still(
 
 
 async def test_who_wants_little_finds_it_without_reading_what_the_others_want(
-    event_store: EventStore, counted: Counted
+    event_store: EventStore, counted: Counted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await append(event_store, *(Blue(number=n) if n % 50 == 0 else Red(number=n) for n in range(2_000)))
     feed = Feed(event_store)
+    monkeypatch.setattr(feeds, "ENOUGH", 20)
     many, few = feed.reader(["Red"]), feed.reader(["Blue"])
     pages = 0
 
@@ -243,33 +177,6 @@ async def test_a_reader_that_is_gone_keeps_nothing(event_store: EventStore) -> N
     assert not feed._shared
 
 
-async def test_a_reader_alone_has_its_next_page_read_and_decoded_while_the_last_one_is_applied(
-    event_store: EventStore, counted: Counted
-) -> None:
-    await fill(event_store, 30)
-    reader = Feed(event_store).reader(["Red", "Green", "Blue"])
-    page = await reader.page(0, 20)
-
-    async with reader.reading_on(page, 20):
-        reader.decode(page.events)
-    assert counted.read == counted.decoded == await positions(event_store)
-    page = await reader.page(page.through, 20)
-
-    assert [event.global_position for event in reader.decode(page.events)] == (await positions(event_store))[20:]
-    assert (counted.pages, len(counted.decoded)) == (2, 30)
-    assert reader.is_at_head
-
-
-async def test_nothing_is_read_ahead_at_the_head(event_store: EventStore, counted: Counted) -> None:
-    await fill(event_store, 30)
-    reader = Feed(event_store).reader(["Red", "Green", "Blue"])
-    at_head = await reader.page(0, 40)
-    async with reader.reading_on(at_head, 40):
-        assert counted.pages == 1
-
-    assert counted.pages == 1
-
-
 async def test_what_is_shared_is_read_on_once_while_all_apply_it(event_store: EventStore, counted: Counted) -> None:
     await fill(event_store, 100)
     feed = Feed(event_store)
@@ -287,24 +194,6 @@ async def test_what_is_shared_is_read_on_once_while_all_apply_it(event_store: Ev
 
     assert counted.read == (await positions(event_store))[:100]
     assert len(counted.decoded) == len(set(counted.decoded))
-
-
-async def test_who_shares_with_nobody_any_more_reads_ahead_for_itself(
-    event_store: EventStore, counted: Counted
-) -> None:
-    await fill(event_store, 60)
-    feed = Feed(event_store)
-    reader, other = feed.reader(["Red", "Green", "Blue"]), feed.reader(["Red", "Green"])
-    page = await reader.page(0, 20)
-    del other
-    gc.collect()
-    async with reader.reading_on(page, 20):
-        pass
-
-    assert len(counted.decoded) == 20
-    page = await reader.page(page.through, 20)
-    assert counted.pages == 2
-    assert [event.global_position for event in reader.decode(page.events)] == (await positions(event_store))[20:40]
 
 
 async def test_a_page_that_comes_while_the_log_is_connected_anew_is_shared_with_nobody(
@@ -338,62 +227,57 @@ async def test_no_more_pages_are_read_on_than_are_kept(event_store: EventStore, 
     assert counted.pages == feeds.PAGES
 
 
-@pytest.mark.parametrize(("after", "limit", "connections"), [(10, 20, 0), (20, 10, 0), (20, 20, 7)])
-async def test_what_was_read_ahead_serves_only_whoever_asks_for_just_that(  # noqa: PLR0917  # a row of the table
-    event_store: EventStore, counted: Counted, monkeypatch: pytest.MonkeyPatch, after: int, limit: int, connections: int
-) -> None:
+async def test_a_page_is_read_for_who_stands_where_it_begins(event_store: EventStore, counted: Counted) -> None:
     await fill(event_store, 60)
-    places = await positions(event_store)
-    reader = Feed(event_store).reader(["Red", "Green", "Blue"])
-    page = await reader.page(0, 20)
-    async with reader.reading_on(page, 20):
-        await asyncio.sleep(0)
-    monkeypatch.setattr(type(event_store.store), "connections", connections)
+    feed = Feed(event_store)
+    ahead, behind = feed.reader(["Blue"]), feed.reader(["Red", "Green"])
+    own = await behind.page(0, 20)
+    ahead.after = own.through
+    async with behind.reading_on(own, 20):
+        behind.decode(own.events)
+    await ahead.page(own.through, 20)
+    await behind.page(own.through, 20)
 
-    page = await reader.page(places[after - 1], limit)
-
-    assert counted.pages == 3
-    assert [event.global_position for event in reader.decode(page.events)] == places[after : after + limit]
+    assert counted.pages == 2
 
 
-async def test_what_fails_while_it_is_read_ahead_is_told_when_it_is_asked_for(
-    event_store: EventStore, monkeypatch: pytest.MonkeyPatch
+async def test_who_is_not_far_behind_others_at_the_head_reads_ahead_for_itself(
+    event_store: EventStore, counted: Counted
 ) -> None:
-    await fill(event_store, 30)
-    reader = Feed(event_store).reader(["Red", "Green", "Blue"])
-    page = await reader.page(0, 20)
+    await fill(event_store, 100)
+    feed = Feed(event_store)
+    live, behind = feed.reader(["Red", "Green"]), feed.reader(["Red", "Green", "Blue"])
+    await live.page((await positions(event_store))[-1], 20)
+    page = await behind.page(0, 20)
+    read = counted.pages
+    async with behind.reading_on(page, 20):
+        behind.decode(page.events)
 
-    async def away(after: int, **_: Any) -> Page:
-        raise Unavailable("the log is away")
-
-    monkeypatch.setattr(event_store, "page", away)
-    async with reader.reading_on(page, 20):
-        await asyncio.sleep(0)
-
-    with pytest.raises(Unavailable, match="the log is away"):
-        await reader.page(page.through, 20)
+    assert counted.pages == read + 1
+    await behind.page(page.through, 20)
+    assert counted.pages == read + 1
 
 
-async def test_reading_ahead_ends_with_the_batch_that_fails(
-    event_store: EventStore, monkeypatch: pytest.MonkeyPatch
+async def test_few_events_do_not_tell_who_wants_little(event_store: EventStore, counted: Counted) -> None:
+    await append(event_store, *(Blue(number=n) for n in range(100)), *(Red(number=n) for n in range(1_900)))
+    feed = Feed(event_store)
+    readers = [feed.reader(["Red", "Blue"]), feed.reader(["Red", "Green"])]
+
+    await asyncio.gather(*(follow(reader, 80) for reader in readers))
+
+    assert counted.read == await positions(event_store)
+
+
+async def test_pages_that_are_shared_fit_into_memory(
+    event_store: EventStore, counted: Counted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await fill(event_store, 30)
-    reader = Feed(event_store).reader(["Red", "Green", "Blue"])
-    page = await reader.page(0, 20)
+    monkeypatch.setattr(paces, "BATCH_BYTES", 200)
+    await append(event_store, *(Green(number=10**18 + n) for n in range(100)), *(Red(number=n) for n in range(100)))
+    feed = Feed(event_store)
+    readers = [feed.reader(["Red", "Blue"]), feed.reader(["Red", "Green"])]
 
-    async def never(after: int, **_: Any) -> Page:
-        await asyncio.Event().wait()
-        raise AssertionError
+    got = await asyncio.gather(*(follow(reader, 50) for reader in readers))
 
-    monkeypatch.setattr(event_store, "page", never)
-    before = asyncio.all_tasks()
-
-    async def fail() -> None:
-        async with reader.reading_on(page, 20):
-            await asyncio.sleep(0)
-            raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        await fail()
-
-    assert asyncio.all_tasks() == before
+    assert counted.read == await positions(event_store)
+    assert got[1] == await wanted(event_store, "Red", "Green")
+    assert counted.pages >= 20

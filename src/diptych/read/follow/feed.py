@@ -23,6 +23,7 @@ from diptych.codec import Codec
 from diptych.event import RecordedEvent
 from diptych.log import EventStore
 from diptych.read.follow.ahead import Ahead, meanwhile
+from diptych.read.follow.pace import how_many_fit
 from diptych.read.projections.batch import collector_paused
 from diptych.store.port import Page, StoredEvent
 
@@ -30,7 +31,7 @@ PAGES = 3
 NEAR = 20_000
 STANDS_STILL_S = 2.0
 PATIENCE_S = 2.0
-SPARSE = 0.25
+SPARSE, ENOUGH = 0.25, 1_000  # of what others want, where there is enough of it to tell
 _position = attrgetter("position")
 
 
@@ -51,9 +52,9 @@ class Shared:
         self._events = page.events
         self._decoded: dict[int, RecordedEvent[Any]] = {}
 
-    def has(self, reader: "Reader") -> bool:
-        """Whether it has what comes next for a reader."""
-        return self.after <= reader.after < self.through and reader.types <= self.types
+    def has(self, types: frozenset[str], after: int) -> bool:
+        """Whether it has what comes next of some types after a position."""
+        return self.after <= after < self.through and types <= self.types
 
     def awaits(self, reader: "Reader") -> bool:
         """Whether a reader is about to want it."""
@@ -63,7 +64,7 @@ class Shared:
         """What a reader takes of it at most at once, and whether that is all there is."""
         rest = self._events[bisect_right(self._events, reader.after, key=_position) :]
         own = rest if reader.types == self.types else [event for event in rest if event.type in reader.types]
-        if self.is_full and rest:
+        if self.is_full and len(rest) >= ENOUGH:
             reader.reads_alone = len(own) < SPARSE * len(rest)
         if len(own) > limit:
             return Page(own[:limit], own[limit - 1].position), False
@@ -87,6 +88,7 @@ class Feed:
         self._turns = asyncio.Lock()
         self._moved = asyncio.Event()
         self._connections = 0
+        self._fit = how_many_fit(())
 
     def reader(self, types: Collection[str]) -> "Reader":
         """A reader of events of some types; it is along until nothing refers to it any more."""
@@ -111,6 +113,10 @@ class Feed:
             async with self._turns:
                 return self._find(reader) or await self._read(reader, reader.after, limit)
 
+    def has_next(self, reader: "Reader", after: int) -> bool:
+        """Whether what comes next for a reader is kept already, or is to be read for others too."""
+        return any(shared.has(reader.types, after) for shared in self._shared) or self._is_followed(reader)
+
     def is_near_others(self, reader: "Reader") -> bool:
         """Whether others take their pages from around where a reader does, behind it or ahead."""
         return not reader.reads_alone and bool(
@@ -126,8 +132,10 @@ class Feed:
     async def _read(self, reader: "Reader", after: int, limit: int) -> Shared:
         types = reader.types.union(*(each.types for each in self._others(reader, _short_of(after))))
         connections = self.event_store.store.connections
+        limit = min(limit, self._fit)
         page = await self.event_store.page(after, limit=limit, types=types)
         read = Shared(after, types, page, is_full=len(page.events) >= limit)
+        self._fit = how_many_fit(page.events)
         if read.through > read.after and self.event_store.store.connections == connections:
             self._shared.append(read)
         return read
@@ -136,12 +144,16 @@ class Feed:
         if self.event_store.store.connections != self._connections:  # a new one may lead to a server that lacks these
             self._connections = self.event_store.store.connections
             self._shared.clear()
-        return next((shared for shared in self._shared if shared.has(reader)), None)
+        return next((shared for shared in self._shared if shared.has(reader.types, reader.after)), None)
 
     def _leads(self, reader: "Reader") -> bool:
         """Whether a reader is where the next page is to be read, and others come after it."""
         if self._shared and reader.after < self._shared[-1].through:
             return False
+        return self._is_followed(reader)
+
+    def _is_followed(self, reader: "Reader") -> bool:
+        """Whether others are about to want what a reader reads."""
         return not reader.reads_alone and bool(self._others(reader, _short_of(reader.after)))
 
     def _others(self, reader: "Reader", near: range) -> list["Reader"]:
@@ -219,9 +231,9 @@ class Reader:
     def reading_on(self, page: Page, limit: int) -> AbstractAsyncContextManager[None]:
         """Read what comes after a page while the block applies it, for those that share it too."""
         shared = self._from
-        if self._feed.is_near_others(self):
-            return meanwhile(lambda: self._feed.read_on(self, shared, limit)) if shared else nullcontext()
-        if self.is_at_head or (shared and page.through < shared.through):
+        if shared is not None and self._feed.is_near_others(self):
+            return meanwhile(lambda: self._feed.read_on(self, shared, limit))
+        if self.is_at_head or (shared and page.through < shared.through) or self._feed.has_next(self, page.through):
             return nullcontext()
         return self._ahead.reading(page.through, limit)
 

@@ -1,16 +1,17 @@
 """
 Say how many events go into the next batch: as many as are applied in good time, and fit into memory.
 
-Few at first, as nobody knows yet how large they are; more after a batch that was quick, half as many
-after one that took long, or was large, or of which nothing was written.
+Not so many at first, as nobody knows yet how large they are; twice as many after a batch that was
+quick, half as many after one that took long, or was large, or of which nothing was written.
 """
 
+from collections.abc import Sequence
 from time import monotonic
 
 from diptych.read.books.checkpoint import LEASE_S
-from diptych.store.port import Page
+from diptych.store.port import Page, StoredEvent
 
-FIRST_EVENTS, BATCH_EVENTS, TIMES = 80, 5_000, 4
+FIRST_EVENTS, BATCH_EVENTS = 320, 5_000
 BATCH_BYTES = 16 * 1024 * 1024  # of JSON; what is made of it takes several times that
 BATCH_S = LEASE_S / 3
 
@@ -33,11 +34,11 @@ class Pace:
 
     def applied(self, page: Page) -> None:
         """It was applied."""
-        more = min(BATCH_EVENTS, self.limit * TIMES)
-        if self._took_long or not _fit(page, self.limit):
-            self.limit = max(1, self.limit // 2)
-        elif _fit(page, more):
-            self.limit = more
+        fit = how_many_fit(page.events)
+        if self._took_long or fit < self.limit:
+            self.limit = max(1, min(self.limit // 2, fit))
+        elif 2 * self.limit <= fit // 2:  # and still do where some are larger
+            self.limit = min(BATCH_EVENTS, 2 * self.limit)
 
     def failed(self, page: Page) -> None:
         """It failed: half of it comes closer to the guilty event."""
@@ -53,6 +54,7 @@ class Pace:
         return monotonic() - self._began > BATCH_S
 
 
-def _fit(page: Page, number: int) -> bool:
-    """Whether so many events as large as those of a page are no more than a batch may hold."""
-    return number * sum(len(event.payload) for event in page.events) <= BATCH_BYTES * len(page.events)
+def how_many_fit(events: Sequence[StoredEvent]) -> int:
+    """How many events as large as some are no more than a batch may hold."""
+    size = sum(len(event.payload) + len(event.metadata) for event in events)
+    return max(1, BATCH_BYTES * len(events) // size) if size else BATCH_BYTES
