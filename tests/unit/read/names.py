@@ -57,6 +57,14 @@ class Names(TableProjection[Row, Told]):
         return Row(name=key)
 
 
+class Halves(Names):
+    name = "halves"
+    partitions = 2
+
+    def keys(self, event: RecordedEvent[Told]) -> tuple[str, ...]:
+        return event.data.names[:1]
+
+
 async def tell(event_store: EventStore, number: int, *names: str) -> int:
     told = Told(names=names or ("ann",), number=number)
     return (await event_store.append_events(stream_id="s", stream_type="S", events=[told])).position

@@ -2,21 +2,17 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Collection
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Collection
 from typing import ClassVar
 
 import pytest
 from msgspec import structs
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from diptych import (
     EventStore,
     LogRewound,
     ReadDatabase,
     ReadModelSynchronizer,
-    RecordedEvent,
     Stop,
     Unavailable,
     open_read_db,
@@ -32,15 +28,7 @@ from diptych.read.tend.build import Build
 from diptych.store.port import Page, StoredEvent
 from diptych.testing.conformance.case import until
 
-from .names import Names, Told, following, lose_a_commit, rows, tell, until_it_is
-
-
-class Halves(Names):
-    name = "halves"
-    partitions = 2
-
-    def keys(self, event: RecordedEvent[Told]) -> tuple[str, ...]:
-        return event.data.names[:1]
+from .names import Halves, Names, Told, following, lose_a_commit, rows, tell, until_it_is
 
 
 @pytest.fixture
@@ -131,29 +119,6 @@ async def test_partitions_of_a_first_build_are_served_however_slow_their_commits
     await apply_all(parts[0])
 
     assert not (await watcher.wait("halves", 1, last, 0)).stale
-
-
-async def test_what_is_to_be_served_waits_for_its_turn_before_it_holds_what_a_switch_needs(
-    event_store: EventStore, postgres: Callable[[int], str]
-) -> None:
-    async with open_read_db(postgres(18)) as read_db, AsyncExitStack() as at_the_end:
-        watcher = Watcher(read_db, event_store.identity)
-        at_the_end.push_async_callback(watcher.close)
-        of = await prepare(event_store, read_db, Halves())
-        part = Follower(event_store, read_db, Halves(), of, watcher, publish=True)
-        await tell(event_store, 1, "ann")
-        await part.claim(new_owner())
-        async with read_db.begin() as switching:
-            await checkpoint.take_turns(switching, "halves")
-            applying = asyncio.create_task(apply_all(part))
-            await until(lambda: is_waited_for(switching))
-            assert await checkpoint.hold(switching, of) is not None
-        await applying
-
-
-async def is_waited_for(connection: AsyncConnection) -> bool:
-    """Whether anybody on the server waits for a lock."""
-    return bool(await connection.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")))
 
 
 async def apply_all(part: Follower) -> None:

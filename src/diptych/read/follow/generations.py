@@ -160,10 +160,18 @@ async def check_columns(connection: AsyncConnection, projection: AnyProjection, 
         projector(projection, of).check(built, len(await partitions_of(connection, of)))
 
 
+async def hold(connection: AsyncConnection, of: Generation) -> list[Checkpoint]:
+    """The bookkeeping of each partition, as it stays until the transaction ends."""
+    parts = await partitions_of(connection, of)
+    held = [await checkpoint.hold(connection, of, partition=each.partition) for each in parts]
+    return [each for each in held if each is not None]
+
+
 async def drop(read_db: ReadDatabase, of: Generation) -> None:
     """Remove a generation, tables and bookkeeping; one that is served stays."""
     async with read_db.begin() as connection:
         await checkpoint.take_turns(connection, of.projection)
+        await hold(connection, of)  # else a batch under way would begin to serve it meanwhile
         served = await checkpoint.served(connection, of.projection, of.version)
         if served is None or served.of != of:
             await _remove(connection, of)

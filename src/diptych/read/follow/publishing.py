@@ -1,8 +1,8 @@
 """
 Serve a generation for the first time, in the transaction of the batch that brings it far enough.
 
-Who changes what is served takes the projection's turn before the bookkeeping of any
-generation: so does a batch that is to be served, or it and a switch would wait for each other.
+Of several partitions the last one does it, in the projection's turn. It takes the turn before
+the row that every batch holds, as whoever switches does: else each could wait for the other.
 """
 
 from time import monotonic
@@ -42,7 +42,7 @@ class Publishing:
         return self.at is not None and through >= self.at and monotonic() >= self._not_before
 
     async def take_turn(self, connection: AsyncConnection) -> None:
-        """Let nobody else serve anything of the projection meanwhile: of several partitions the last one does it."""
+        """Let no other partition look meanwhile whether it is the last one."""
         if self._partitions > 1:
             await checkpoint.take_turns(connection, self._of.projection)
 

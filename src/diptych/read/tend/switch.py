@@ -18,7 +18,7 @@ from diptych.read.books import checkpoint
 from diptych.read.books.checkpoint import Checkpoint, FencedOut, Generation
 from diptych.read.books.wait import Watcher
 from diptych.read.db.database import ReadDatabase
-from diptych.read.follow.generations import newest_kept, partitions_of, stay_paused
+from diptych.read.follow.generations import hold, newest_kept, stay_paused
 from diptych.read.follow.place import why_no_place
 from diptych.read.projections.projection import AnyProjection
 
@@ -167,10 +167,7 @@ def _is_behind(built: Sequence[Checkpoint], served: Sequence[Checkpoint]) -> boo
 
 
 async def _held(connection: AsyncConnection, of: Generation) -> list[Checkpoint]:
-    """The bookkeeping of each partition, as it stays until the transaction ends."""
-    parts = await partitions_of(connection, of)
-    held = [await checkpoint.hold(connection, of, partition=each.partition) for each in parts]
-    there = [each for each in held if each is not None]
-    if not there:
+    """See `hold`; there is some."""
+    if not (held := await hold(connection, of)):
         raise FencedOut
-    return there
+    return held
