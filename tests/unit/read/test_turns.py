@@ -130,7 +130,7 @@ async def test_what_begins_to_be_served_is_not_dropped(
 
 
 async def test_a_turn_of_one_that_falls_silent_ends(read_db: ReadDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoint, "_SILENCE", "100ms")
+    monkeypatch.setattr(checkpoint, "SILENCE_S", 0.1)
 
     async def fall_silent() -> None:
         async with read_db.begin() as silent:

@@ -27,7 +27,6 @@ LEASE_S = 5.0
 LEASE_US = int(LEASE_S * 1_000_000)
 REWOUND = "rewound"
 SILENCE_S = 4.0  # what a server of its own bears inside a batch: less than a lease
-_SILENCE = f"{SILENCE_S * 1000:.0f}ms"
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +238,7 @@ async def hold(connection: AsyncConnection, of: Generation, *, partition: int = 
 
 async def take_turns(connection: AsyncConnection, projection: str) -> None:
     """Wait for whoever else changes tables or several rows of a projection; they wait until the transaction ends."""
-    await sql.rows(connection, "turn", {"projection": projection, "silence": _SILENCE})
+    await sql.rows(connection, "turn", {"projection": projection, "silence": f"{SILENCE_S}s"})
 
 
 async def all_of(connection: AsyncConnection) -> list[Checkpoint]:
@@ -272,8 +271,8 @@ async def fence(connection: AsyncConnection, held: Checkpoint) -> None:
         FencedOut: Another owner took over, or moved the checkpoint.
         Paused: It was paused.
     """
-    parameters = held.parameters(position=held.position, epoch=held.epoch, lease_us=LEASE_US, silence=_SILENCE)
-    if not await sql.change(connection, "checkpoint_fence", parameters):
+    named = {"position": held.position, "epoch": held.epoch, "lease_us": LEASE_US, "silence": f"{SILENCE_S}s"}
+    if not await sql.change(connection, "checkpoint_fence", held.parameters(**named)):
         found = await get(connection, held.of, partition=held.partition)
         raise Paused if found and found.paused and found.epoch == held.epoch else FencedOut
 
