@@ -1,7 +1,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from diptych.errors import InvalidQuery
@@ -139,6 +139,7 @@ def test_a_snippet_of_a_text_full_of_what_was_searched_holds_no_more_marks_than_
 
 
 @given(st.text(max_size=500), st.text(max_size=10))
+@example("x a<b y", '"a b"')
 def test_a_snippet_holds_no_markup_but_marks(text: str, search: str) -> None:
     shown = highlight(text, search)
 
