@@ -134,6 +134,15 @@ MUTANTS = [
         "belongs_to_one_partition",
     ),
     Mutant(
+        "what begins to be served is not dropped",
+        "P8",
+        f"{READ}/follow/generations.py",
+        "await hold(connection, of)  # else",
+        "await partitions_of(connection, of)  # else",
+        "tests/unit/read/test_turns.py",
+        "begins_to_be_served",
+    ),
+    Mutant(
         "no switch goes to what has a partition behind",
         "P7",
         f"{READ}/tend/switch.py",
