@@ -117,7 +117,7 @@ async def test_who_wants_little_finds_it_without_reading_what_the_others_want(
 ) -> None:
     await append(event_store, *(Blue(number=n) if n % 50 == 0 else Red(number=n) for n in range(2_000)))
     feed = Feed(event_store)
-    monkeypatch.setattr(feeds, "ENOUGH", 20)
+    monkeypatch.setattr(feeds, "ENOUGH", 100)  # more than a page
     many, few = feed.reader(["Red"]), feed.reader(["Blue"])
     pages = 0
 

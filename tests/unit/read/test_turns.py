@@ -2,17 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
 from typing import TypeAlias
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from diptych import EventStore, NotFound, NotStopped, ReadDatabase, Unavailable, open_read_db, open_store
-from diptych.read.books import checkpoint
+from diptych import EventStore, ReadDatabase, Unavailable, open_read_db, open_store
+from diptych.read.books import checkpoint, turns
 from diptych.read.books.checkpoint import Failure, new_owner
 from diptych.read.books.wait import Watcher
+from diptych.read.follow import publishing
 from diptych.read.follow.follower import Follower
 from diptych.read.follow.generations import drop, prepare
 from diptych.read.tend import acts
@@ -57,7 +57,7 @@ async def park(part: Follower, _: ReadDatabase) -> None:
 
 
 async def fail(part: Follower, _: ReadDatabase) -> None:
-    await part.fail(Failure("faulted", "poison"))
+    await part.fail(Failure("faulted", "poison", 1, "id", "Told", 0))
 
 
 async def pause(_: Follower, read_db: ReadDatabase) -> None:
@@ -65,25 +65,35 @@ async def pause(_: Follower, read_db: ReadDatabase) -> None:
 
 
 async def retry(_: Follower, read_db: ReadDatabase) -> None:
-    with suppress(NotStopped):
-        await acts.retry(read_db, TARGET)
+    await acts.retry(read_db, TARGET)
+
+
+async def skip(_: Follower, read_db: ReadDatabase) -> None:
+    await acts.skip(read_db, TARGET, "spoilt")
 
 
 async def retry_every_key(_: Follower, read_db: ReadDatabase) -> None:
-    with suppress(NotFound):
-        await acts.retry_every_key(read_db, TARGET)
+    await acts.retry_every_key(read_db, TARGET)
 
 
-@pytest.mark.parametrize("step", [apply, park, fail, pause, retry, retry_every_key])
+async def skip_key(_: Follower, read_db: ReadDatabase) -> None:
+    await acts.skip_key(read_db, TARGET, "bob", "spoilt")
+
+
+@pytest.mark.parametrize("step", [fail, pause, retry, skip, retry_every_key, skip_key])
 async def test_who_waits_for_a_switch_holds_nothing_that_it_needs(
     event_store: EventStore, read_db: ReadDatabase, watcher: Watcher, step: Step
 ) -> None:
     of = await prepare(event_store, read_db, Halves())
     part = Follower(event_store, read_db, Halves(), of, watcher, publish=True)
-    await tell(event_store, 1, "ann")
+    await tell(event_store, 1, "bob")
     await part.claim(new_owner())
+    await park(part, read_db)
+    if step is not fail:
+        await fail(part, read_db)
     async with read_db.begin() as switching:
-        await checkpoint.take_turns(switching, "halves")
+        await turns.take(switching, "halves")
+        await turns.lock_alone(switching, "halves")
         waiting = asyncio.create_task(_done(step, part, read_db))
         await until(lambda: is_waited_for(switching))
         assert await checkpoint.hold(switching, of) is not None
@@ -92,6 +102,31 @@ async def test_who_waits_for_a_switch_holds_nothing_that_it_needs(
 
 async def _done(step: Step, part: Follower, read_db: ReadDatabase) -> None:
     await step(part, read_db)
+
+
+@pytest.mark.parametrize("step", [apply, park])
+async def test_a_batch_waits_for_no_turn_to_be_served(
+    event_store: EventStore,
+    read_db: ReadDatabase,
+    watcher: Watcher,
+    monkeypatch: pytest.MonkeyPatch,
+    step: Step,
+) -> None:
+    monkeypatch.setattr(publishing, "AGAIN_S", 0.0)
+    of = await prepare(event_store, read_db, Halves())
+    parts = [Follower(event_store, read_db, Halves(), of, watcher, publish=True, partition=at) for at in range(2)]
+    last = await tell(event_store, 1, "ann")
+    for part in parts:
+        await part.claim(new_owner())
+    await apply(parts[0], read_db)
+    async with read_db.begin() as another:
+        await turns.take(another, "halves")
+        await step(parts[1], read_db)
+        assert parts[1].position == last
+        assert await checkpoint.served(another, "halves", 1) is None
+    await apply(parts[1], read_db)
+
+    assert not (await watcher.wait("halves", 1, 0, 0)).reason
 
 
 async def is_waited_for(connection: AsyncConnection) -> bool:
@@ -129,14 +164,19 @@ async def test_what_begins_to_be_served_is_not_dropped(
         assert await checkpoint.get(connection, of) is not None
 
 
-async def test_a_turn_of_one_that_falls_silent_ends(read_db: ReadDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoint, "SILENCE_S", 0.1)
+async def test_a_batch_that_falls_silent_keeps_its_turn_no_longer_than_is_borne(
+    read_db: ReadDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns, "SILENCE_S", 0.1)
+    taken: list[str] = []
 
     async def fall_silent() -> None:
         async with read_db.begin() as silent:
-            await checkpoint.take_turns(silent, "names")
+            assert await turns.take_if_free(silent, "names")
             async with read_db.begin() as other:
-                await checkpoint.take_turns(other, "names")
+                await turns.take(other, "names")
+                taken.append("by the other")
 
     with pytest.raises(Unavailable):
         await fall_silent()
+    assert taken

@@ -236,11 +236,6 @@ async def hold(connection: AsyncConnection, of: Generation, *, partition: int = 
     return of_row(row) if row else None
 
 
-async def take_turns(connection: AsyncConnection, projection: str) -> None:
-    """Wait for whoever else changes tables or several rows of a projection; they wait until the transaction ends."""
-    await sql.rows(connection, "turn", {"projection": projection, "silence": f"{SILENCE_S}s"})
-
-
 async def all_of(connection: AsyncConnection) -> list[Checkpoint]:
     """The bookkeeping of every generation, and of every partition of it."""
     return [of_row(row) for row in await sql.rows(connection, "checkpoint_all")]

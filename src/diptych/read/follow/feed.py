@@ -31,7 +31,7 @@ PAGES = 3
 NEAR = 20_000
 STANDS_STILL_S = 2.0
 PATIENCE_S = 2.0
-SPARSE, ENOUGH = 0.25, 1_000  # of what others want, where there is enough of it to tell
+SPARSE, ENOUGH = 0.25, 1_000  # of the events that others want, and of how many of those
 _position = attrgetter("position")
 
 
@@ -64,8 +64,8 @@ class Shared:
         """What a reader takes of it at most at once, and whether that is all there is."""
         rest = self._events[bisect_right(self._events, reader.after, key=_position) :]
         own = rest if reader.types == self.types else [event for event in rest if event.type in reader.types]
-        if self.is_full and len(rest) >= ENOUGH:
-            reader.reads_alone = len(own) < SPARSE * len(rest)
+        if self.is_full:
+            reader.weigh(len(own), len(rest))
         if len(own) > limit:
             return Page(own[:limit], own[limit - 1].position), False
         return Page(own, self.through), not self.is_full
@@ -103,7 +103,7 @@ class Feed:
         while True:
             if (found := self._find(reader)) is not None:
                 return found
-            if not self._leads(reader):
+            if not self._leads(reader, reader.after):
                 return await self.event_store.page(reader.after, limit=limit, types=reader.types)
             if len(self._shared) >= PAGES:
                 if reader.is_at_head:  # what comes live waits for nobody
@@ -115,7 +115,7 @@ class Feed:
 
     def has_next(self, reader: "Reader", after: int) -> bool:
         """Whether what comes next for a reader is kept already, or is to be read for others too."""
-        return any(shared.has(reader.types, after) for shared in self._shared) or self._is_followed(reader)
+        return any(shared.has(reader.types, after) for shared in self._shared) or self._leads(reader, after)
 
     def is_near_others(self, reader: "Reader") -> bool:
         """Whether others take their pages from around where a reader does, behind it or ahead."""
@@ -146,15 +146,11 @@ class Feed:
             self._shared.clear()
         return next((shared for shared in self._shared if shared.has(reader.types, reader.after)), None)
 
-    def _leads(self, reader: "Reader") -> bool:
-        """Whether a reader is where the next page is to be read, and others come after it."""
-        if self._shared and reader.after < self._shared[-1].through:
+    def _leads(self, reader: "Reader", after: int) -> bool:
+        """Whether a reader is to read what comes after a position for others too: it isn't kept, and they follow."""
+        if self._shared and after < self._shared[-1].through:
             return False
-        return self._is_followed(reader)
-
-    def _is_followed(self, reader: "Reader") -> bool:
-        """Whether others are about to want what a reader reads."""
-        return not reader.reads_alone and bool(self._others(reader, _short_of(reader.after)))
+        return not reader.reads_alone and bool(self._others(reader, _short_of(after)))
 
     def _others(self, reader: "Reader", near: range) -> list["Reader"]:
         """Who else stands near, and is about to want what comes next."""
@@ -202,6 +198,7 @@ class Reader:
         self.reads_alone: bool = False
         self._feed, self._moved_at = feed, monotonic()
         self._from: Shared | None = None
+        self._wanted, self._weighed = 0, 0
         self._ahead = Ahead(feed.event_store, self.types)
 
     @property
@@ -227,6 +224,13 @@ class Reader:
         self._from, self.is_at_head = None, len(found.events) < limit
         self.reads_alone = self.reads_alone and not self.is_at_head  # where little comes, nobody is in the way
         return found
+
+    def weigh(self, own: int, every: int) -> None:
+        """Read alone from now on where it wants few of the events that others want, once enough of them are seen."""
+        self._wanted, self._weighed = self._wanted + own, self._weighed + every
+        if self._weighed >= ENOUGH:
+            self.reads_alone = self._wanted < SPARSE * self._weighed
+            self._wanted = self._weighed = 0
 
     def reading_on(self, page: Page, limit: int) -> AbstractAsyncContextManager[None]:
         """Read what comes after a page while the block applies it, for those that share it too."""

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from diptych.errors import BadProjection, Unavailable
 from diptych.log import EventStore
 from diptych.read import sql
-from diptych.read.books import checkpoint
+from diptych.read.books import checkpoint, turns
 from diptych.read.books.checkpoint import Checkpoint, Generation, Share, new_owner
 from diptych.read.db.database import ReadDatabase
 from diptych.read.follow.place import why_no_place
@@ -39,7 +39,7 @@ async def prepare(event_store: EventStore, read_db: ReadDatabase, projection: An
         Unavailable: Other code is building the first one.
     """
     async with read_db.begin() as connection:
-        await checkpoint.take_turns(connection, projection.name)
+        await turns.take(connection, projection.name)
         found = await checkpoint.served(connection, projection.name, projection.version)
         if found is not None:
             return found.of
@@ -69,7 +69,7 @@ async def begin_anew(event_store: EventStore, read_db: ReadDatabase, reaction: R
         BadProjection: Its checkpoint is one.
     """
     async with read_db.begin() as connection:
-        await checkpoint.take_turns(connection, reaction.name)
+        await turns.take(connection, reaction.name)
         found = await checkpoint.served(connection, reaction.name, reaction.version)
         if found is not None and await why_no_place(event_store, found) is None:
             raise BadProjection(
@@ -170,7 +170,8 @@ async def hold(connection: AsyncConnection, of: Generation) -> list[Checkpoint]:
 async def drop(read_db: ReadDatabase, of: Generation) -> None:
     """Remove a generation, tables and bookkeeping; one that is served stays."""
     async with read_db.begin() as connection:
-        await checkpoint.take_turns(connection, of.projection)
+        await turns.take(connection, of.projection)
+        await turns.lock_alone(connection, of.projection)
         await hold(connection, of)  # else a batch under way would begin to serve it meanwhile
         served = await checkpoint.served(connection, of.projection, of.version)
         if served is None or served.of != of:

@@ -1,8 +1,9 @@
 """
 Say how many events go into the next batch: as many as are applied in good time, and fit into memory.
 
-Not so many at first, as nobody knows yet how large they are; twice as many after a batch that was
-quick, half as many after one that took long, or was large, or of which nothing was written.
+Not so many at first, as nobody knows yet how large they are; twice as many after a batch that was quick
+and small, half as many after one that took long, or was large, or of which nothing was written. What lies
+between goes on as it is: a page that is read ahead is of use where the next batch is as long as the last.
 """
 
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from diptych.store.port import Page, StoredEvent
 FIRST_EVENTS, BATCH_EVENTS = 320, 5_000
 BATCH_BYTES = 16 * 1024 * 1024  # of JSON; what is made of it takes several times that
 BATCH_S = LEASE_S / 3
+ROOM = 4  # times as much has to be left for one twice as long
 
 
 class Pace:
@@ -34,10 +36,10 @@ class Pace:
 
     def applied(self, page: Page) -> None:
         """It was applied."""
-        fit = how_many_fit(page.events)
-        if self._took_long or fit < self.limit:
+        took_s, fit = monotonic() - self._began, how_many_fit(page.events)
+        if took_s > BATCH_S or fit < self.limit:
             self.limit = max(1, min(self.limit // 2, fit))
-        elif 2 * self.limit <= fit // 2:  # and still do where some are larger
+        elif ROOM * took_s <= BATCH_S and ROOM * self.limit <= fit:
             self.limit = min(BATCH_EVENTS, 2 * self.limit)
 
     def failed(self, page: Page) -> None:
@@ -46,12 +48,8 @@ class Pace:
 
     def away(self, page: Page) -> None:
         """A database went away in it, or ended it because it lasts: the same again would last as long."""
-        if self._took_long:
+        if monotonic() - self._began > BATCH_S:
             self.failed(page)
-
-    @property
-    def _took_long(self) -> bool:
-        return monotonic() - self._began > BATCH_S
 
 
 def how_many_fit(events: Sequence[StoredEvent]) -> int:

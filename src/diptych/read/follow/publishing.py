@@ -1,15 +1,15 @@
 """
 Serve a generation for the first time, in the transaction of the batch that brings it far enough.
 
-Of several partitions the last one does it, in the projection's turn. It takes the turn before
-the row that every batch holds, as whoever switches does: else each could wait for the other.
+Of several partitions the last one does it, in the projection's turn. Where another one has that, which may last,
+as indexes are made in it, the batch commits all the same, and a later one looks again.
 """
 
 from time import monotonic
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from diptych.read.books import checkpoint
+from diptych.read.books import checkpoint, turns
 from diptych.read.books.checkpoint import Checkpoint, Generation
 from diptych.read.projections.projector import Projector
 
@@ -31,9 +31,7 @@ class Publishing:
 
     async def fence(self, connection: AsyncConnection, held: Checkpoint, through: int) -> bool:
         """See `checkpoint.fence`; whether a batch up to a position may be the one behind which it is served."""
-        is_due = self.is_due(through)
-        if is_due:
-            await self.take_turn(connection)
+        is_due = self.is_due(through) and await self._has_turn(connection)
         await checkpoint.fence(connection, held)
         return is_due
 
@@ -44,7 +42,14 @@ class Publishing:
     async def take_turn(self, connection: AsyncConnection) -> None:
         """Let no other partition look meanwhile whether it is the last one."""
         if self._partitions > 1:
-            await checkpoint.take_turns(connection, self._of.projection)
+            await turns.take(connection, self._of.projection)
+
+    async def _has_turn(self, connection: AsyncConnection) -> bool:
+        """See `take_turn`; False where it would have to wait for that."""
+        is_free = self._partitions == 1 or await turns.take_if_free(connection, self._of.projection)
+        if not is_free:
+            self._not_before = monotonic() + AGAIN_S
+        return is_free
 
     async def is_done_in(self, connection: AsyncConnection) -> bool:
         """

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from diptych.codec import EPOCH
 from diptych.errors import EventFailed, Misuse, NotFound, NotStopped
 from diptych.read import sql
-from diptych.read.books import checkpoint, parked
+from diptych.read.books import checkpoint, parked, turns
 from diptych.read.books.checkpoint import Checkpoint
 from diptych.read.books.parked import Parked
 from diptych.read.db.database import ReadDatabase
@@ -205,7 +205,7 @@ def _act(row: RowMapping) -> Act:
 
 
 async def _set_paused(connection: AsyncConnection, target: Target, *, paused: int) -> None:
-    await checkpoint.take_turns(connection, target.projection)
+    await turns.lock_alone(connection, target.projection)
     named = {"projection": target.projection, "version": target.version}
     if not await sql.change(connection, "checkpoint_pause", {**named, "paused": paused}):
         raise NotFound("projection", f"{target.projection} {target.version}")
@@ -213,7 +213,7 @@ async def _set_paused(connection: AsyncConnection, target: Target, *, paused: in
 
 async def _stopped(connection: AsyncConnection, target: Target) -> list[Checkpoint]:
     """What stopped of a projection, held until the transaction ends."""
-    await checkpoint.take_turns(connection, target.projection)
+    await turns.lock_alone(connection, target.projection)
     every = [each for each in await checkpoint.all_of(connection) if target.is_of(each) and each.error is not None]
     held = [await checkpoint.hold(connection, each.of, partition=each.partition) for each in every]
     stopped = [each for each in held if each is not None and each.error is not None]
@@ -231,7 +231,7 @@ async def _queues(
     connection: AsyncConnection, target: Target, key: str | None = None
 ) -> list[tuple[Checkpoint, Parked]]:
     """The shares where events are parked under a key, or under any, each held, and the first event of the key there."""
-    await checkpoint.take_turns(connection, target.projection)
+    await turns.lock_alone(connection, target.projection)
     first: dict[tuple[checkpoint.Share, str], Parked] = {}
     for each in await parked.all_of(connection):
         if target.is_of(each) and key in (None, each.key):

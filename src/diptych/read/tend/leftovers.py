@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from diptych.errors import BadDatabase, Misuse, NotFound, Unavailable
 from diptych.read import sql
-from diptych.read.books import checkpoint, workers
+from diptych.read.books import checkpoint, turns, workers
 from diptych.read.books.checkpoint import Checkpoint, Generation, is_gone
 from diptych.read.db.database import ReadDatabase
 from diptych.read.follow.generations import SNAPSHOTS_S, remove_unowned
@@ -64,7 +64,7 @@ async def left_behind(read_db: ReadDatabase, projections: Iterable[AnyProjection
 
 async def _to_drop(connection: AsyncConnection, target: Target) -> Collection[Generation]:
     """All builds of a version that may be dropped; nobody makes, drops or switches any until the transaction ends."""
-    await checkpoint.take_turns(connection, target.projection)
+    await turns.take(connection, target.projection)
     every = await checkpoint.all_of(connection)
     found = dict.fromkeys(each.of for each in every if target.is_of(each))
     if not found:

@@ -13,7 +13,7 @@ from typing import Literal
 
 from diptych.errors import EventFailed, RebuildCancelled, RebuildRefused, Unavailable, Unreadable
 from diptych.log import EventStore
-from diptych.read.books import checkpoint
+from diptych.read.books import checkpoint, turns
 from diptych.read.books.checkpoint import Checkpoint, FencedOut, Generation, new_owner
 from diptych.read.books.progress import Meter, Progress
 from diptych.read.books.wait import Watcher
@@ -127,7 +127,7 @@ async def _begin(
     event_store: EventStore, read_db: ReadDatabase, projection: AnyProjection
 ) -> tuple[Generation | None, Generation]:
     async with read_db.begin() as connection:
-        await checkpoint.take_turns(connection, projection.name)
+        await turns.take(connection, projection.name)
         found = await checkpoint.served(connection, projection.name, projection.version)
         if found is not None:  # code that runs still would write to the new tables what they don't keep
             await check_columns(connection, projection, found.of)

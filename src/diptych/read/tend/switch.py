@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from diptych.errors import NotKept, NotServed, Unavailable
 from diptych.log import EventStore
 from diptych.read import sql
-from diptych.read.books import checkpoint
+from diptych.read.books import checkpoint, turns
 from diptych.read.books.checkpoint import Checkpoint, FencedOut, Generation
 from diptych.read.books.wait import Watcher
 from diptych.read.db.database import ReadDatabase
@@ -46,12 +46,13 @@ async def switch(
         FencedOut: Something of that is another's; or one of the two is gone, or queries are pointed at yet another.
     """
     async with read_db.begin() as connection:
-        await checkpoint.take_turns(connection, new.projection)
+        await turns.take(connection, new.projection)
         found = await checkpoint.served(connection, new.projection, new.version)
         if found is not None and found.of == new:  # by a try whose answer was lost
             return True
         if (found.of if found else None) != old:
             raise FencedOut
+        await turns.lock_alone(connection, new.projection)
         # First what is served, which then stands still, while what is to be served may still come nearer.
         served = await _held(connection, old) if old is not None else []
         for held in owned:

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from diptych.errors import BadProjection, LogRewound, NotServed, Unavailable
 from diptych.log import EventStore
-from diptych.read.books import checkpoint
+from diptych.read.books import checkpoint, turns
 from diptych.read.books.checkpoint import Checkpoint, FencedOut, Generation, Plan, new_owner
 from diptych.read.books.wait import Watcher
 from diptych.read.db.database import ReadDatabase
@@ -238,7 +238,7 @@ async def _shadow(
     """Tables that nobody serves, for as long as the block runs; what a crash left of former ones goes first."""
     shadow = Build(event_store, read_db, projection, shadow_of(projection.name, projection.version), watcher)
     async with read_db.begin() as connection:
-        await checkpoint.take_turns(connection, projection.name)
+        await turns.take(connection, projection.name)
         await remove_unowned(connection, shadow.of, "verified")
         await make(connection, event_store, shadow.projector, projection.partitions)
     try:

@@ -1,2 +1,2 @@
 -- One writing transaction at a time is open anyhow.
-SELECT :projection, :silence;
+SELECT :turn;

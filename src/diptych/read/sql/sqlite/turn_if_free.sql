@@ -1,0 +1,2 @@
+-- One writing transaction at a time is open anyhow.
+SELECT :turn, :silence, true AS taken;
