@@ -81,7 +81,7 @@ async def test_a_page_takes_no_more_rows_than_it_needs(
 async def test_large_events_are_not_put_together_in_the_memory_of_the_server(
     connection: "asyncpg.Connection[Any]",
 ) -> None:
-    large = "{" + " " * (MOST_BYTES // LIMIT - 3) + "}"  # so many fit, but not with what else is told of them
+    large = "{" + " " * (MOST_BYTES // LIMIT - 12) + "}"  # so many fit, but not with their names and metadata
     more = "SELECT $1 + n, 'L-' || n, 'L', 1, 'L', 1, 'L' || n, $3, '{}', n FROM generate_series(1, $2) AS n"
     await connection.execute(INSERT + more, LENGTH, LIMIT, large)
     sent: list[tuple[str, int]] = []

@@ -14,7 +14,7 @@ import msgspec
 from diptych.store.port import StoredEvent
 from diptych.store.statements import statements
 
-MOST_BYTES = 32 * 1024 * 1024  # of JSON that a server is to put together in its memory
+MOST_BYTES = 32 * 1024 * 1024  # of texts that a server is to put together in its memory
 REACH = 4  # times as many positions as events are looked through before an index is worth its steps
 LAST = 2**63 - 1
 _DELIMITER = "\N{INFORMATION SEPARATOR ONE}"
