@@ -137,7 +137,7 @@ MUTANTS = [
         "what begins to be served is not dropped",
         "P8",
         f"{READ}/follow/generations.py",
-        "await hold(connection, of)  # else",
+        "await hold_all(connection, of)  # else",
         "await partitions_of(connection, of)  # else",
         "tests/unit/read/test_turns.py",
         "begins_to_be_served",

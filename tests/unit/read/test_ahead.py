@@ -20,11 +20,6 @@ async def event_store() -> AsyncIterator[EventStore]:
         yield event_store
 
 
-@pytest.fixture
-def counted(event_store: EventStore, monkeypatch: pytest.MonkeyPatch) -> Counted:
-    return Counted(event_store, monkeypatch)
-
-
 async def test_a_reader_alone_has_its_next_page_read_and_decoded_while_the_last_one_is_applied(
     event_store: EventStore, counted: Counted
 ) -> None:

@@ -22,11 +22,6 @@ async def event_store() -> AsyncIterator[EventStore]:
         yield event_store
 
 
-@pytest.fixture
-def counted(event_store: EventStore, monkeypatch: pytest.MonkeyPatch) -> Counted:
-    return Counted(event_store, monkeypatch)
-
-
 async def test_several_readers_read_and_decode_the_log_once(event_store: EventStore, counted: Counted) -> None:
     await fill(event_store, 300)
     feed = Feed(event_store)

@@ -43,13 +43,6 @@ async def read_db() -> AsyncIterator[ReadDatabase]:
         yield read_db
 
 
-@pytest.fixture
-async def watcher(event_store: EventStore, read_db: ReadDatabase) -> AsyncIterator[Watcher]:
-    watcher = Watcher(read_db, event_store.identity)
-    yield watcher
-    await watcher.close()
-
-
 async def test_a_first_build_is_served_although_the_log_was_away_when_it_was_claimed(
     event_store: EventStore, read_db: ReadDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:

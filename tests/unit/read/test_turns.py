@@ -1,8 +1,8 @@
 """Who changes what is served, or to be applied, of a projection on PostgreSQL takes turns, and none waits for ever."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import TypeAlias
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any, TypeAlias
 
 import pytest
 from sqlalchemy import text
@@ -21,7 +21,7 @@ from diptych.testing.conformance.case import until
 
 from .names import Halves, Names, Told, tell
 
-Step: TypeAlias = Callable[[Follower, ReadDatabase], Awaitable[None]]
+Step: TypeAlias = Callable[[Follower, ReadDatabase], Coroutine[Any, Any, None]]
 TARGET = Target("halves", 1, "ann")
 
 
@@ -35,13 +35,6 @@ async def event_store() -> AsyncIterator[EventStore]:
 async def read_db(postgres: Callable[[int], str]) -> AsyncIterator[ReadDatabase]:
     async with open_read_db(postgres(18)) as read_db:
         yield read_db
-
-
-@pytest.fixture
-async def watcher(event_store: EventStore, read_db: ReadDatabase) -> AsyncIterator[Watcher]:
-    watcher = Watcher(read_db, event_store.identity)
-    yield watcher
-    await watcher.close()
 
 
 async def apply(part: Follower, _: ReadDatabase) -> None:
@@ -94,14 +87,10 @@ async def test_who_waits_for_a_switch_holds_nothing_that_it_needs(
     async with read_db.begin() as switching:
         await turns.take(switching, "halves")
         await turns.lock_alone(switching, "halves")
-        waiting = asyncio.create_task(_done(step, part, read_db))
+        waiting = asyncio.create_task(step(part, read_db))
         await until(lambda: is_waited_for(switching))
         assert await checkpoint.hold(switching, of) is not None
     await waiting
-
-
-async def _done(step: Step, part: Follower, read_db: ReadDatabase) -> None:
-    await step(part, read_db)
 
 
 @pytest.mark.parametrize("step", [apply, park])

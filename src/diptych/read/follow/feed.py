@@ -88,7 +88,7 @@ class Feed:
         self._turns = asyncio.Lock()
         self._moved = asyncio.Event()
         self._connections = 0
-        self._fit = how_many_fit(())
+        self._fit = how_many_fit(())  # nobody knows yet how large they are
 
     def reader(self, types: Collection[str]) -> "Reader":
         """A reader of events of some types; it is along until nothing refers to it any more."""

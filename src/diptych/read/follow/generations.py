@@ -160,7 +160,7 @@ async def check_columns(connection: AsyncConnection, projection: AnyProjection, 
         projector(projection, of).check(built, len(await partitions_of(connection, of)))
 
 
-async def hold(connection: AsyncConnection, of: Generation) -> list[Checkpoint]:
+async def hold_all(connection: AsyncConnection, of: Generation) -> list[Checkpoint]:
     """The bookkeeping of each partition, as it stays until the transaction ends."""
     parts = await partitions_of(connection, of)
     held = [await checkpoint.hold(connection, of, partition=each.partition) for each in parts]
@@ -172,7 +172,7 @@ async def drop(read_db: ReadDatabase, of: Generation) -> None:
     async with read_db.begin() as connection:
         await turns.take(connection, of.projection)
         await turns.lock_alone(connection, of.projection)
-        await hold(connection, of)  # else a batch under way would begin to serve it meanwhile
+        await hold_all(connection, of)  # else a batch under way would begin to serve it meanwhile
         served = await checkpoint.served(connection, of.projection, of.version)
         if served is None or served.of != of:
             await _remove(connection, of)

@@ -15,7 +15,7 @@ from diptych.store.port import Page, StoredEvent
 FIRST_EVENTS, BATCH_EVENTS = 320, 5_000
 BATCH_BYTES = 16 * 1024 * 1024  # of JSON; what is made of it takes several times that
 BATCH_S = LEASE_S / 3
-ROOM = 4  # times as much has to be left for one twice as long
+ROOM = 4  # times what a batch takes has to be borne before the next one is twice as long
 
 
 class Pace:

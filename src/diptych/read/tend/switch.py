@@ -18,7 +18,7 @@ from diptych.read.books import checkpoint, turns
 from diptych.read.books.checkpoint import Checkpoint, FencedOut, Generation
 from diptych.read.books.wait import Watcher
 from diptych.read.db.database import ReadDatabase
-from diptych.read.follow.generations import hold, newest_kept, stay_paused
+from diptych.read.follow.generations import hold_all, newest_kept, stay_paused
 from diptych.read.follow.place import why_no_place
 from diptych.read.projections.projection import AnyProjection
 
@@ -168,7 +168,7 @@ def _is_behind(built: Sequence[Checkpoint], served: Sequence[Checkpoint]) -> boo
 
 
 async def _held(connection: AsyncConnection, of: Generation) -> list[Checkpoint]:
-    """See `hold`; there is some."""
-    if not (held := await hold(connection, of)):
+    """See `hold_all`; there is some."""
+    if not (held := await hold_all(connection, of)):
         raise FencedOut
     return held
