@@ -42,12 +42,16 @@ class Codec:
     Args:
         max_payload_bytes: The most that one event's JSON may take.
 
+    Attributes:
+        gave_raw: Whether it ever made a `RawEvent` of one: else nobody needs to look for any.
+
     Raises:
         BadCatalogue: An event class holds a type that JSON can't give back.
     """
 
     def __init__(self, catalogue: Catalogue, *, max_payload_bytes: int = MAX_PAYLOAD_BYTES) -> None:
         self.catalogue = catalogue
+        self.gave_raw: bool = False
         self._max_payload_bytes = max_payload_bytes
         self._last_metadata: Metadata | None = None
         self._last_metadata_encoded = b""
@@ -174,6 +178,7 @@ class Codec:
             return as_it_is(stored.payload)
         event = self.catalogue.find(stored.type)
         if event is None or stored.schema_version > event_type(event).version:
+            self.gave_raw = True
             return RawEvent(stored.type, stored.schema_version, _decode_any(stored.payload))
         return self._decode[event](_upcast(event, stored))
 

@@ -15,6 +15,7 @@ A store knows bytes and names, never classes: that is the codec's business.
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from typing import Protocol, TypeAlias
 
 import msgspec
@@ -137,7 +138,7 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     repeated: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Page:
     """
     Matching events after a position, oldest first.
@@ -149,6 +150,11 @@ class Page:
 
     events: Sequence[StoredEvent]
     through: int
+
+    @cached_property
+    def size(self) -> int:
+        """Bytes of JSON in its events."""
+        return sum(len(event.payload) + len(event.metadata) for event in self.events)
 
 
 class StreamRow(msgspec.Struct, frozen=True, gc=False):

@@ -16,7 +16,7 @@ from collections.abc import Collection, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from operator import attrgetter
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakSet
 
 from diptych.codec import Codec
@@ -49,8 +49,8 @@ class Shared:
         self.types: frozenset[str] = types
         self.is_full: bool = is_full
         self.read_at: float = monotonic()
-        self._events = page.events
-        self._decoded: dict[int, RecordedEvent[Any]] = {}
+        self._page = page
+        self._values: list[RecordedEvent[Any] | None] = [None] * len(page.events)
 
     def has(self, types: frozenset[str], after: int) -> bool:
         """Whether it has what comes next of some types after a position."""
@@ -60,22 +60,39 @@ class Shared:
         """Whether a reader is about to want it."""
         return self.after - NEAR <= reader.after < self.through and reader.types <= self.types and reader.is_along
 
-    def part(self, reader: "Reader", limit: int) -> tuple[Page, bool]:
-        """What a reader takes of it at most at once, and whether that is all there is."""
-        rest = self._events[bisect_right(self._events, reader.after, key=_position) :]
-        own = rest if reader.types == self.types else [event for event in rest if event.type in reader.types]
+    def part(self, reader: "Reader", limit: int) -> "Part":
+        """What a reader takes of it at most at once."""
+        events = self._page.events
+        rest = range(bisect_right(events, reader.after, key=_position), len(events))
+        own = rest if reader.types == self.types else [at for at in rest if events[at].type in reader.types]
         if self.is_full:
             reader.weigh(len(own), len(rest))
-        if len(own) > limit:
-            return Page(own[:limit], own[limit - 1].position), False
-        return Page(own, self.through), not self.is_full
+        taken = own[:limit]
+        if len(taken) == len(events):
+            return Part(self, taken, self._page)
+        through = self.through if len(taken) == len(own) else events[taken[-1]].position
+        return Part(self, taken, Page([events[at] for at in taken], through))
 
-    def decode(self, events: Sequence[StoredEvent], codec: Codec) -> list[RecordedEvent[Any]]:
-        """Its events as values, each made once."""
-        made = self._decoded
-        missing = [event for event in events if event.position not in made]
-        made.update(zip(map(_position, missing), map(codec.decode, missing), strict=True))
-        return list(map(made.__getitem__, map(_position, events)))
+    def decode(self, places: Sequence[int], codec: Codec) -> list[RecordedEvent[Any]]:
+        """The events at some of its places as values, each made once."""
+        values, events = self._values, self._page.events
+        for at in places:
+            if values[at] is None:
+                values[at] = codec.decode(events[at])
+        return [value for at in places if (value := values[at]) is not None]
+
+
+class Part(NamedTuple):
+    """What one reader took of a page that is shared, and at which of its places that lies."""
+
+    shared: Shared
+    places: Sequence[int]
+    page: Page
+
+    @property
+    def is_last(self) -> bool:
+        """Whether it is the rest of a page that reached the head of the log."""
+        return self.page.through == self.shared.through and not self.shared.is_full
 
 
 class Feed:
@@ -88,7 +105,7 @@ class Feed:
         self._turns = asyncio.Lock()
         self._moved = asyncio.Event()
         self._connections = 0
-        self._fit = how_many_fit(())  # nobody knows yet how large they are
+        self._fit = how_many_fit(Page((), 0))  # nobody knows yet how large they are
 
     def reader(self, types: Collection[str]) -> "Reader":
         """A reader of events of some types; it is along until nothing refers to it any more."""
@@ -135,7 +152,7 @@ class Feed:
         limit = min(limit, self._fit)
         page = await self.event_store.page(after, limit=limit, types=types)
         read = Shared(after, types, page, is_full=len(page.events) >= limit)
-        self._fit = how_many_fit(page.events)
+        self._fit = how_many_fit(page)
         if read.through > read.after and self.event_store.store.connections == connections:
             self._shared.append(read)
         return read
@@ -197,7 +214,7 @@ class Reader:
         self.is_at_head: bool = False
         self.reads_alone: bool = False
         self._feed, self._moved_at = feed, monotonic()
-        self._from: Shared | None = None
+        self._from: Part | None = None
         self._wanted, self._weighed = 0, 0
         self._ahead = Ahead(feed.event_store, self.types)
 
@@ -218,9 +235,9 @@ class Reader:
             found = self._ahead.page(after, limit) or await self._feed.next(self, limit)
         self._moved_at = monotonic()
         if isinstance(found, Shared):
-            self._from = found
-            page, self.is_at_head = found.part(self, limit)
-            return page
+            self._from = found.part(self, limit)
+            self.is_at_head = self._from.is_last
+            return self._from.page
         self._from, self.is_at_head = None, len(found.events) < limit
         self.reads_alone = self.reads_alone and not self.is_at_head  # where little comes, nobody is in the way
         return found
@@ -234,7 +251,7 @@ class Reader:
 
     def reading_on(self, page: Page, limit: int) -> AbstractAsyncContextManager[None]:
         """Read what comes after a page while the block applies it, for those that share it too."""
-        shared = self._from
+        shared = self._from and self._from.shared
         if shared is not None and self._feed.is_near_others(self):
             return meanwhile(lambda: self._feed.read_on(self, shared, limit))
         if self.is_at_head or (shared and page.through < shared.through) or self._feed.has_next(self, page.through):
@@ -245,7 +262,7 @@ class Reader:
         """Events of the last page as values."""
         codec = self._feed.event_store.codec
         if self._from is not None:
-            return self._from.decode(events, codec)
+            return self._from.shared.decode(self._from.places, codec)
         if (made := self._ahead.decoded(events)) is not None:
             return made
         return [codec.decode(event) for event in events]

@@ -10,14 +10,13 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from math import inf
-from operator import attrgetter
 from time import monotonic
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from diptych.errors import LogRewound, TooSlow, Unavailable, Unreadable
-from diptych.event import RawEvent, RecordedEvent
+from diptych.event import RecordedEvent
 from diptych.log import EventStore
 from diptych.read.books import checkpoint, parked
 from diptych.read.books.checkpoint import Checkpoint, Failure, FencedOut, Generation, LogSeen, Paused
@@ -39,7 +38,6 @@ _logger = logging.getLogger("diptych.projection")
 ONE_WRITER_S = 0.2  # where everybody else waits meanwhile
 HEAD_S = 1.0
 SMOOTHING = 0.3
-_data = attrgetter("data")
 
 
 class Follower:
@@ -375,7 +373,7 @@ class Follower:
 
     def _readable(self, events: Sequence[RecordedEvent[Any]]) -> Sequence[RecordedEvent[Any]]:
         """Insist that none of them is of a type or version that this code doesn't know."""
-        if RawEvent in map(type, map(_data, events)):  # which none is, most often: one look at all is enough
+        if self._event_store.codec.gave_raw:
             for event in events:
                 self._event_store.codec.require(event)
         return events

@@ -6,11 +6,10 @@ and small, half as many after one that took long, or was large, or of which noth
 between goes on as it is: a page that is read ahead is of use where the next batch is as long as the last.
 """
 
-from collections.abc import Sequence
 from time import monotonic
 
 from diptych.read.books.checkpoint import LEASE_S
-from diptych.store.port import Page, StoredEvent
+from diptych.store.port import Page
 
 FIRST_EVENTS, BATCH_EVENTS = 320, 5_000
 BATCH_BYTES = 16 * 1024 * 1024  # of JSON; what is made of it takes several times that
@@ -36,7 +35,7 @@ class Pace:
 
     def applied(self, page: Page) -> None:
         """It was applied."""
-        took_s, fit = monotonic() - self._began, how_many_fit(page.events)
+        took_s, fit = monotonic() - self._began, how_many_fit(page)
         if took_s > BATCH_S or fit < self.limit:
             self.limit = max(1, min(self.limit // 2, fit))
         elif ROOM * took_s <= BATCH_S and ROOM * self.limit <= fit:
@@ -52,7 +51,6 @@ class Pace:
             self.failed(page)
 
 
-def how_many_fit(events: Sequence[StoredEvent]) -> int:
-    """How many events as large as some are no more than a batch may hold."""
-    size = sum(len(event.payload) + len(event.metadata) for event in events)
-    return max(1, BATCH_BYTES * len(events) // size) if size else BATCH_BYTES
+def how_many_fit(page: Page) -> int:
+    """How many events as large as those of a page are no more than a batch may hold."""
+    return max(1, BATCH_BYTES * len(page.events) // page.size) if page.size else BATCH_BYTES
