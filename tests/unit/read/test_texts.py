@@ -13,7 +13,7 @@ from sqlalchemy import BigInteger, Boolean, Column, Dialect, MetaData, Numeric, 
 from sqlalchemy.dialects.postgresql.asyncpg import dialect
 
 from diptych.errors import NotStorable
-from diptych.read.projections.columns import Key, Searched
+from diptych.read.projections.columns import Key, Searched, bind_all_of, bind_of
 from diptych.read.projections.search import DELIMITER, words_of, words_of_each
 from diptych.read.projections.shape import Shape
 from diptych.read.projections.statements import _OnPostgres
@@ -151,6 +151,20 @@ def test_null_within_json_is_said_where_it_is_none() -> None:
 
 def test_json_that_brings_lines_of_its_own_is_left_to_arrays() -> None:
     assert texts(HOLDINGS).of([(Holding("a", msgspec.Raw(b"[1,\n2]")), 1), (Holding("b", None), 2)]) is None
+
+
+@given(st.lists(st.none() | st.text() | st.lists(st.integers()) | st.just(msgspec.Raw(b"[1,\n2]"))))
+def test_the_json_of_many_values_is_that_of_each(values: list[Any]) -> None:
+    column = HOLDINGS.table("holdings_v1", MetaData()).c.given
+    bind = bind_of(column, postgresql())
+
+    assert bind_all_of(column, postgresql())(values) == [bind and bind(value) for value in values]
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_a_number_that_is_none_is_found_among_many_values(number: float) -> None:
+    with pytest.raises(NotStorable):
+        bind_all_of(HOLDINGS.table("holdings_v1", MetaData()).c.given, postgresql())([1, None, [number]])
 
 
 def test_what_a_column_keeps_otherwise_than_its_type_is_left_to_arrays() -> None:

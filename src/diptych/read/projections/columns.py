@@ -5,11 +5,12 @@ Money is a scaled integer on SQLite and NUMERIC on PostgreSQL, times are UTC,
 text sorts by code point: what goes in comes out, compares and sorts the same.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Context, Decimal
 from enum import Enum
+from functools import partial
 from math import isfinite
 from typing import Annotated, Any, TypeAlias, TypeVar
 
@@ -24,9 +25,11 @@ from diptych.store.names import bytes_beyond
 
 T = TypeVar("T")
 Processor: TypeAlias = Callable[[Any], Any] | None
+BindAll: TypeAlias = Callable[[Sequence[Any]], Sequence[Any]]
 _NUMERIC_OID = 1700  # what a driver of PostgreSQL says of a column of numbers; the others don't ask
 _MICROSECOND = timedelta(microseconds=1)
 DOUBTFUL = ("\\u0000", "NaN", "Infinity", "null")  # what JSON makes of values that not every database can hold
+_encode_lines = msgspec.json.Encoder().encode_lines
 _EXACT = Context(prec=100)  # enough for any column, whatever the caller's own context is
 
 
@@ -261,10 +264,21 @@ class AsJson(TypeDecorator[Any]):
         if value is None:
             return None
         text = msgspec.json.encode(value).decode()
-        self.insist(text, value)
+        self._insist(text, value)
         return text
 
-    def insist(self, text: str, value: Any) -> None:
+    def texts(self, values: Sequence[Any]) -> list[str] | None:
+        """The stored form of values, at least one and none of them None; None where one brings line breaks."""
+        lines = _encode_lines(values).decode()
+        texts = lines[:-1].split("\n")
+        if len(texts) != len(values):
+            return None
+        if any(map(lines.__contains__, DOUBTFUL)):
+            for text, value in zip(texts, values, strict=True):
+                self._insist(text, value)
+        return texts
+
+    def _insist(self, text: str, value: Any) -> None:
         """
         Insist that every database can hold a value whose JSON is *text*.
 
@@ -290,6 +304,25 @@ class AsJson(TypeDecorator[Any]):
 def bind_of(column: Column[Any], dialect: Dialect) -> Processor:
     """What makes a value one that the driver takes."""
     return column.type.dialect_impl(dialect).bind_processor(dialect)
+
+
+def bind_all_of(column: Column[Any], dialect: Dialect) -> BindAll:
+    """What does the same for many values at once."""
+    bind = bind_of(column, dialect)
+    if bind is None:
+        return list
+    if isinstance(column.type, AsJson):
+        return partial(_json_of_all, column.type, bind)
+    return lambda values: list(map(bind, values))
+
+
+def _json_of_all(type: AsJson, bind: Callable[[Any], Any], values: Sequence[Any]) -> Sequence[Any]:
+    given = [value for value in values if value is not None]
+    texts = type.texts(given) if given else []
+    if texts is None:
+        return list(map(bind, values))
+    each = iter(texts)
+    return [None if value is None else next(each) for value in values]
 
 
 def result_of(column: Column[Any], dialect: Dialect) -> Processor:

@@ -52,6 +52,7 @@ from diptych.read.projections.columns import (
     UtcTime,
     in_words,
 )
+from diptych.read.projections.search import words_of_each
 from diptych.store.names import LONGEST_NAME
 
 POSITION = "_position"
@@ -236,6 +237,14 @@ class Shape:
         if len(names) == 1:
             return lambda row: (getattr(row, names[0]),)
         return attrgetter(*names)
+
+    def by_column(self, rows: Sequence[Any]) -> list[Sequence[Any]]:
+        """The values of rows, at least one, column by column."""
+        return list(zip(*map(self.values, rows), strict=True))
+
+    def words(self, columns: Sequence[Sequence[Any]]) -> list[list[str]]:
+        """The words that each row is found by, of the columns of them all."""
+        return words_of_each([columns[self.names.index(name)] for name in self.searched])
 
     @cached_property
     def key_of(self) -> Callable[[Any], Any]:

@@ -14,8 +14,8 @@ from sqlalchemy import Column, Dialect, MetaData, Table, bindparam, func, select
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from diptych.read.projections.columns import bind_of, result_of
-from diptych.read.projections.search import tsvector, words_of
+from diptych.read.projections.columns import bind_all_of, bind_of, result_of
+from diptych.read.projections.search import tsvector
 from diptych.read.projections.shape import POSITION, WORDS, Shape
 from diptych.read.projections.texts import Texts
 
@@ -64,7 +64,7 @@ class _Compiled(ABC):
     def __init__(self, shape: Shape, table: Table, dialect: Dialect) -> None:
         self._shape = shape
         own = [table.c[name] for name in shape.names]
-        self._binds = [(number, bind) for number, column in enumerate(own) if (bind := bind_of(column, dialect))]
+        self._binds = [bind_all_of(column, dialect) for column in own]
         self._results = [result_of(column, dialect) for column in own]
         self._bind_key = bind_of(table.c[shape.key.name], dialect)
 
@@ -74,11 +74,11 @@ class _Compiled(ABC):
 
     def upserting(self, rows: Sequence[tuple[Any, int]]) -> tuple[str, Any]:
         """What writes rows, each with its position, and its parameters."""
-        return self.upsert, self.written([self.values(row, position) for row, position in rows])
+        return self.upsert, self.written(self._columns(rows))
 
     @abstractmethod
-    def written(self, rows: Sequence[tuple[Any, ...]]) -> Any:
-        """The parameters of `upsert`."""
+    def written(self, columns: Sequence[Sequence[Any]]) -> Any:
+        """The parameters of `upsert`, of what each column is to hold."""
 
     @abstractmethod
     def removed(self, keys: Sequence[Any]) -> Any:
@@ -92,16 +92,6 @@ class _Compiled(ABC):
         """Keys as the driver takes them."""
         return [self._bind_key(key) for key in keys] if self._bind_key else keys
 
-    def values(self, row: Any, position: int) -> tuple[Any, ...]:
-        """A row as the driver takes it, hidden columns included."""
-        values = list(self._shape.values(row))
-        for number, bind in self._binds:
-            values[number] = bind(values[number])
-        values.append(position)
-        if self._shape.searched:
-            values.append(self.searched(words_of(self._texts(row))))
-        return tuple(values)
-
     def row(self, values: Sequence[Any]) -> tuple[Any, int]:
         """A row as the driver gave it, and its position."""
         own = [
@@ -110,8 +100,14 @@ class _Compiled(ABC):
         ]
         return self._shape.row(own), values[-1]
 
-    def _texts(self, row: Any) -> list[str]:
-        return [text for name in self._shape.searched if (text := self._shape.value(row, name))]
+    def _columns(self, rows: Sequence[tuple[Any, int]]) -> Sequence[Sequence[Any]]:
+        """Rows, each with its position, as the driver takes them, hidden columns included."""
+        given = self._shape.by_column([row for row, _ in rows])
+        bound = [bind(values) for bind, values in zip(self._binds, given, strict=True)]
+        bound.append([position for _, position in rows])
+        if self._shape.searched:
+            bound.append(list(map(self.searched, self._shape.words(given))))
+        return bound
 
 
 class _OnSqlite(_Compiled):
@@ -135,8 +131,8 @@ class _OnSqlite(_Compiled):
     def wanted(self, keys: Sequence[Any]) -> Any:
         return (msgspec.json.encode(self.keys(keys)).decode(),)
 
-    def written(self, rows: Sequence[tuple[Any, ...]]) -> Any:
-        return rows
+    def written(self, columns: Sequence[Sequence[Any]]) -> Any:
+        return list(zip(*columns, strict=True))
 
     def removed(self, keys: Sequence[Any]) -> Any:
         return [(key,) for key in self.keys(keys)]
@@ -180,8 +176,8 @@ class _OnPostgres(_Compiled):
     def wanted(self, keys: Sequence[Any]) -> Any:
         return (list(self.keys(keys)),)
 
-    def written(self, rows: Sequence[tuple[Any, ...]]) -> Any:
-        return tuple(map(list, zip(*rows, strict=True)))
+    def written(self, columns: Sequence[Sequence[Any]]) -> Any:
+        return tuple(columns)
 
     def removed(self, keys: Sequence[Any]) -> Any:
         return self.wanted(keys)

@@ -12,13 +12,11 @@ from functools import partial
 from typing import Any, TypeAlias
 from uuid import UUID
 
-import msgspec
 from sqlalchemy import BigInteger, Boolean, Column, Dialect, Table, Uuid
 from sqlalchemy.types import TypeEngine
 
 from diptych.codec import INT64
 from diptych.read.projections.columns import (
-    DOUBTFUL,
     Amount,
     AsJson,
     ByValue,
@@ -28,11 +26,10 @@ from diptych.read.projections.columns import (
     UtcTime,
     bind_of,
 )
-from diptych.read.projections.search import DELIMITER, tsvector, words_of_each
+from diptych.read.projections.search import DELIMITER, tsvector
 from diptych.read.projections.shape import Shape
 
 NOTHING = "\N{INFORMATION SEPARATOR TWO}"  # NULL
-_encode_lines = msgspec.json.Encoder().encode_lines
 
 Tell: TypeAlias = Callable[[Sequence[Any]], Sequence[str]]
 """Makes values, at least one and none of them None, texts that the database reads."""
@@ -65,19 +62,15 @@ class Texts:
         Raises:
             NotStorable: What is to be JSON holds something that not every database can hold.
         """
-        columns = list(zip(*[self._shape.values(row) for row, _ in rows], strict=True))
+        columns = self._shape.by_column([row for row, _ in rows])
         try:
             told = [_told(*each) for each in zip(self._tells, self._binds, columns, strict=True)]
             told.append(_joined(_integers, [position for _, position in rows]))
             if self._shape.searched:
-                told.append(_joined(_texts, self._words(columns)))
+                told.append(_joined(_texts, list(map(tsvector, self._shape.words(columns)))))
         except (_Odd, ArithmeticError, TypeError, ValueError):
             return None
         return (DELIMITER, NOTHING, *told)
-
-    def _words(self, columns: Sequence[Sequence[Any]]) -> Sequence[str]:
-        searched = [columns[self._shape.names.index(name)] for name in self._shape.searched]
-        return list(map(tsvector, words_of_each(searched)))
 
 
 def _told(tell: Tell | None, bind: Processor, values: Sequence[Any]) -> Any:
@@ -127,14 +120,9 @@ def _by_value(values: Sequence[Any], type: ByValue, dialect: Dialect) -> Sequenc
 
 
 def _json(values: Sequence[Any], type: AsJson, dialect: Dialect) -> Sequence[str]:
-    """A line each, where no value brings its own."""
-    lines = _encode_lines(values).decode()
-    texts = lines[:-1].split("\n")
-    if len(texts) != len(values):
+    texts = type.texts(values)
+    if texts is None:
         raise _Odd
-    if any(map(lines.__contains__, DOUBTFUL)):
-        for text, value in zip(texts, values, strict=True):
-            type.insist(text, value)
     return texts
 
 
