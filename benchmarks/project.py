@@ -5,29 +5,28 @@ The other side reads 100 events at a time on one held connection, writes each wi
 that commits by itself, then the checkpoint; the disk is synced as often as that asks for. It
 ends with the same rows, columns and indexes, but for those of the search.
 
-Beside that, two projections that catch up together, sharing what is read and decoded, and the same
-two one after the other.
+Beside that, two projections that catch up together, and the same two one after the other.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
-from typing import Any, TypeAlias
+from typing import Any
 
 import apsw
 import msgspec
 
 from benchmarks.compare import Result, Side, compare
-from diptych import Event, EventStore, ReadModelSynchronizer, ToStream, open_read_db, open_store
-from diptych.read.projections.projection import AnyProjection
+from benchmarks.together import NewRead, caught_up, together
+from diptych import Event, EventStore, ToStream, open_store
 from orders.events import ItemAdded, OrderPlaced, OrderShipped
 from orders.values import Address, Line
-from orders.views import Orders, SalesByDay
+from orders.views import Orders
 
 EVENT_TYPES: list[type[Event]] = [OrderPlaced, ItemAdded, OrderShipped]
 EVENTS = 200_000
@@ -55,10 +54,6 @@ CHECKPOINT = (
 )
 
 
-NewRead: TypeAlias = Callable[[], AbstractContextManager[str]]
-"""Lends the URL of an empty read database."""
-
-
 async def run(scale: float) -> list[Result]:
     """Events a second."""
     with TemporaryDirectory() as name:
@@ -78,7 +73,7 @@ async def run(scale: float) -> list[Result]:
             await fill(event_store, int(EVENTS * scale))
             return [
                 await beside_guide("project/guide", event_store, new_read, theirs),
-                await together("project/together", event_store, new_read),
+                *await together("project/together", event_store, new_read),
             ]
 
 
@@ -109,39 +104,6 @@ async def beside_guide(name: str, event_store: EventStore, new_read: NewRead, th
             return await caught_up(event_store, read, [Orders])
 
     return await compare(name, ours, theirs, unit="events/s")
-
-
-async def together(name: str, event_store: EventStore, new_read: NewRead) -> Result:
-    """Orders and SalesByDay at once, and one after the other: events a second through both."""
-
-    async def at_once() -> float:
-        with new_read() as read:
-            return await caught_up(event_store, read, [Orders, SalesByDay])
-
-    async def by_turns() -> float:
-        rates: list[float] = []
-        for each in (Orders, SalesByDay):
-            with new_read() as read:
-                rates.append(await caught_up(event_store, read, [each]))
-        return 1 / sum(1 / rate for rate in rates)
-
-    return await compare(name, at_once, by_turns, unit="events/s")
-
-
-async def caught_up(event_store: EventStore, read: str, projections: Sequence[type[AnyProjection]]) -> float:
-    """Events a second, from an empty read database to the head of the log."""
-    head = await event_store.head()
-    async with open_read_db(read) as read_db:
-        synchronizer = ReadModelSynchronizer(event_store, read_db, projections)
-        began = perf_counter()
-        running = asyncio.create_task(synchronizer.run())
-        for each in projections:
-            if (reached := await synchronizer.wait_for(each.name, head, timeout=600)).stale:
-                raise RuntimeError(f"did not catch up: {reached}")
-        took = perf_counter() - began
-        synchronizer.stop()
-        await running
-    return head / took
 
 
 @contextmanager

@@ -25,8 +25,8 @@ from benchmarks.project import (
     effect,
     fill,
     tables,
-    together,
 )
+from benchmarks.together import together
 from diptych import open_store
 
 PAGE = """
@@ -48,7 +48,7 @@ async def run(scale: float) -> list[Result]:
 
             return [
                 await beside_guide("project/guide-postgres", event_store, new_read, theirs),
-                await together("project/together-postgres", event_store, new_read),
+                *await together("project/together-postgres", event_store, new_read),
             ]
 
 

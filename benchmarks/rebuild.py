@@ -14,7 +14,8 @@ import msgspec
 
 from benchmarks.append_postgres import SETTINGS, server
 from benchmarks.compare import Result
-from benchmarks.project import EVENT_TYPES, caught_up, fill
+from benchmarks.project import EVENT_TYPES, fill
+from benchmarks.together import caught_up
 from diptych import Progress, ReadModelSynchronizer, open_read_db, open_store
 from diptych.read.ask.model import ReadModel
 from diptych.read.ask.view import Gate, ServedTable
