@@ -47,6 +47,20 @@ async def test_events_that_come_later_are_read_once_too(event_store: EventStore,
     assert counted.read == await positions(event_store)
 
 
+@pytest.mark.parametrize("types", [["Red", "Green"], ["Green", "Blue"]])
+async def test_of_a_page_that_is_cut_only_what_is_left_of_it_is_decoded(
+    event_store: EventStore, types: list[str]
+) -> None:
+    await fill(event_store, 30)
+    feed = Feed(event_store)
+    reader, other = feed.reader(types), feed.reader(["Red", "Green"])
+    await other.page(0, 20)
+
+    cut = [each for each in (await reader.page(0, 20)).events if each.position <= 10]
+
+    assert [each.global_position for each in reader.decode(cut)] == [each.position for each in cut]
+
+
 @pytest.mark.parametrize("seed", range(15))
 async def test_nobody_misses_anything_whatever_the_others_do(
     event_store: EventStore, monkeypatch: pytest.MonkeyPatch, seed: int

@@ -259,9 +259,9 @@ class Reader:
         return self._ahead.reading(page.through, limit)
 
     def decode(self, events: Sequence[StoredEvent]) -> list[RecordedEvent[Any]]:
-        """Events of the last page as values."""
+        """Events of the last page, or of a part of it, as values."""
         codec = self._feed.event_store.codec
-        if self._from is not None:
+        if self._from is not None and self._from.page.events is events:
             return self._from.shared.decode(self._from.places, codec)
         if (made := self._ahead.decoded(events)) is not None:
             return made
