@@ -144,9 +144,12 @@ async def writers(shop: Shop) -> AsyncIterator[None]:
 
 
 @contextmanager
-def rebuilder(databases: Databases, output: Path, batch: int) -> Iterator[subprocess.Popen[bytes]]:
+def rebuilder(
+    databases: Databases, output: Path, batch: int, hold: int | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
     with output.open("wb") as out:
         command = [sys.executable, "-m", "tests.faults.rebuilding", databases.log, databases.read, str(batch)]
+        command += [str(hold)] if hold else []
         process = subprocess.Popen(
             command, stdout=out, stderr=subprocess.STDOUT, cwd=ROOT, env=environment(PYTHONPATH=":".join(sys.path))
         )
@@ -172,8 +175,8 @@ async def test_a_rebuild_killed_three_times_under_load_equals_a_fold_and_nobody_
         reached = 0
         for kill in range(3):
             output = tmp_path / f"rebuild-{kill}.txt"
-            with rebuilder(databases, output, batch) as process:
-                beyond = reached + batch
+            beyond = reached + batch
+            with rebuilder(databases, output, batch, hold=beyond + 2 * batch) as process:
                 await until(
                     lambda beyond=beyond, output=output: any(p >= beyond for _, p in told(output)),  # type: ignore[misc]
                     "the rebuild came to nothing",
