@@ -24,7 +24,7 @@ load: .venv/installed-examples ## post the Northwind orders to the application t
 	@exec env $(IN_TREE) $(PYTHON) -m orders.load $(FILE) --url $(URL)
 
 test: .venv/installed-test ## run the tests (ARGS= for pytest)
-	@$(PYTHON) -m pytest --numprocesses=auto --dist=loadscope $(ARGS)
+	@$(PYTHON) -m pytest --numprocesses=auto --dist=loadscope --no-loadscope-reorder $(ARGS)
 
 coverage: .venv/installed-test ## run the tests and tell which branches of the engine none of them takes
 	@$(PYTHON) -m coverage run -m pytest --timeout=300 $(ARGS)
