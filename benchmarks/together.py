@@ -2,7 +2,8 @@
 Two projections that catch up together, beside the same two one after the other.
 
 They share that the log is read and each event decoded once. The first pair is that of the Orders
-example, whose own work is several times that; the second one counts, which shows what sharing saves at most.
+example, whose own work is several times that; the second one does next to nothing with an event, which
+shows what sharing saves at most.
 """
 
 import asyncio

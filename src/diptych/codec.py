@@ -43,7 +43,7 @@ class Codec:
         max_payload_bytes: The most that one event's JSON may take.
 
     Attributes:
-        gave_raw: Whether it ever made a `RawEvent` of one: else nobody needs to look for any.
+        met_newer: Whether it ever met an event that `require` refuses: else nobody needs to ask.
 
     Raises:
         BadCatalogue: An event class holds a type that JSON can't give back.
@@ -51,7 +51,7 @@ class Codec:
 
     def __init__(self, catalogue: Catalogue, *, max_payload_bytes: int = MAX_PAYLOAD_BYTES) -> None:
         self.catalogue = catalogue
-        self.gave_raw: bool = False
+        self.met_newer: bool = False
         self._max_payload_bytes = max_payload_bytes
         self._last_metadata: Metadata | None = None
         self._last_metadata_encoded = b""
@@ -178,7 +178,7 @@ class Codec:
             return as_it_is(stored.payload)
         event = self.catalogue.find(stored.type)
         if event is None or stored.schema_version > event_type(event).version:
-            self.gave_raw = True
+            self.met_newer = self.met_newer or event is not None
             return RawEvent(stored.type, stored.schema_version, _decode_any(stored.payload))
         return self._decode[event](_upcast(event, stored))
 

@@ -5,9 +5,9 @@ It prints each position that it has reached, and "served" at the end; from HOLD 
 """
 
 import asyncio
+import signal
 import sys
 from math import inf
-from threading import Event
 
 from tests.faults.tallies import Tallied, Tallies
 
@@ -22,7 +22,7 @@ async def rebuild(log: str, read: str, hold: float) -> None:
     def tell(at: Progress) -> None:
         print(at.stage, at.position, flush=True)  # noqa: T201  # for the test
         if at.position >= hold:
-            Event().wait()
+            signal.pause()  # with all its tasks, until it is killed
 
     async with open_store(log, [Tallied]) as event_store, open_read_db(read) as read_db:
         synchronizer = ReadModelSynchronizer(event_store, read_db, [Tallies])

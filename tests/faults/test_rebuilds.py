@@ -149,7 +149,7 @@ def rebuilder(
 ) -> Iterator[subprocess.Popen[bytes]]:
     with output.open("wb") as out:
         command = [sys.executable, "-m", "tests.faults.rebuilding", databases.log, databases.read, str(batch)]
-        command += [str(hold)] if hold else []
+        command += [] if hold is None else [str(hold)]
         process = subprocess.Popen(
             command, stdout=out, stderr=subprocess.STDOUT, cwd=ROOT, env=environment(PYTHONPATH=":".join(sys.path))
         )

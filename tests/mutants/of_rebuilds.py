@@ -107,6 +107,15 @@ MUTANTS = [
         "misses_anything",
     ),
     Mutant(
+        "who took a part of a page that is shared is not at the head",
+        "P7",
+        f"{READ}/follow/feed.py",
+        "self.page.through == self.shared.through and not self.shared.is_full",
+        "not self.shared.is_full",
+        "tests/unit/read/test_feed.py",
+        "not_at_the_head_yet",
+    ),
+    Mutant(
         "what other code half built is not gone on with",
         "P8",
         f"{READ}/follow/generations.py",

@@ -47,10 +47,21 @@ async def test_events_that_come_later_are_read_once_too(event_store: EventStore,
     assert counted.read == await positions(event_store)
 
 
+async def test_who_took_a_part_of_a_page_is_not_at_the_head_yet(event_store: EventStore) -> None:
+    await fill(event_store, 30)
+    feed = Feed(event_store)
+    many, few = feed.reader(["Red", "Green"]), feed.reader(["Green", "Blue"])
+    await many.page(0, 1_000)
+
+    first = await few.page(0, 10)
+    assert (len(first.events), few.is_at_head) == (10, False)
+
+    await few.page(first.through, 1_000)
+    assert few.is_at_head
+
+
 @pytest.mark.parametrize("types", [["Red", "Green"], ["Green", "Blue"]])
-async def test_of_a_page_that_is_cut_only_what_is_left_of_it_is_decoded(
-    event_store: EventStore, types: list[str]
-) -> None:
+async def test_of_a_page_that_is_cut_only_what_is_left_is_given(event_store: EventStore, types: list[str]) -> None:
     await fill(event_store, 30)
     feed = Feed(event_store)
     reader, other = feed.reader(types), feed.reader(["Red", "Green"])

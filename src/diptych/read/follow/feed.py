@@ -75,11 +75,12 @@ class Shared:
 
     def decode(self, places: Sequence[int], codec: Codec) -> list[RecordedEvent[Any]]:
         """The events at some of its places as values, each made once."""
-        values, events = self._values, self._page.events
-        for at in places:
-            if values[at] is None:
-                values[at] = codec.decode(events[at])
-        return [value for at in places if (value := values[at]) is not None]
+        values = self._values
+        return [values[at] or self._made(at, codec) for at in places]
+
+    def _made(self, at: int, codec: Codec) -> RecordedEvent[Any]:
+        value = self._values[at] = codec.decode(self._page.events[at])
+        return value
 
 
 class Part(NamedTuple):
@@ -259,7 +260,7 @@ class Reader:
         return self._ahead.reading(page.through, limit)
 
     def decode(self, events: Sequence[StoredEvent]) -> list[RecordedEvent[Any]]:
-        """Events of the last page, or of a part of it, as values."""
+        """Events of the last page as values; of a part of it, as the end of a build may be, each for itself."""
         codec = self._feed.event_store.codec
         if self._from is not None and self._from.page.events is events:
             return self._from.shared.decode(self._from.places, codec)

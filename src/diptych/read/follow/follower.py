@@ -373,7 +373,7 @@ class Follower:
 
     def _readable(self, events: Sequence[RecordedEvent[Any]]) -> Sequence[RecordedEvent[Any]]:
         """Insist that none of them is of a type or version that this code doesn't know."""
-        if self._event_store.codec.gave_raw:
+        if self._event_store.codec.met_newer:
             for event in events:
                 self._event_store.codec.require(event)
         return events

@@ -311,8 +311,8 @@ def bind_all_of(column: Column[Any], dialect: Dialect) -> BindAll:
     bind = bind_of(column, dialect)
     if bind is None:
         return list
-    if isinstance(column.type, AsJson):
-        return partial(_json_of_all, column.type, bind)
+    if type(json := column.type.dialect_impl(dialect)) is AsJson:  # what is made of it may do otherwise
+        return partial(_json_of_all, json, bind)
     return lambda values: list(map(bind, values))
 
 
